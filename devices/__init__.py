@@ -1,0 +1,1 @@
+"""What there is, what it said, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""What is wrong: alerts and the events that opened and closed them."""

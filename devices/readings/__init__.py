@@ -1,0 +1,1 @@
+"""The time series: what every device said, kept once and found fast."""

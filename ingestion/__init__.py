@@ -1,0 +1,1 @@
+"""The way in: from a source's answer to stored readings."""

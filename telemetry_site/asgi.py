@@ -1,0 +1,28 @@
+"""ASGI: pages and API through Django, sockets through Channels."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
+_django = get_asgi_application()
+
+# Models can be imported only after the line above.
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+
+from devices.models import KeyCheck  # noqa: E402
+from realtime.routing import websocket_urlpatterns  # noqa: E402
+
+KeyCheck.verify()
+application = ProtocolTypeRouter(
+    {
+        "http": _django,
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+        ),
+    }
+)

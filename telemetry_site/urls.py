@@ -1,0 +1,31 @@
+"""All addresses of the site; each app brings its own."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from devices import api as devices_api
+from devices.alerts import api as alerts_api
+from devices.readings import api as readings_api
+from ingestion import health
+
+api = [
+    *devices_api.urlpatterns,
+    *readings_api.urlpatterns,
+    *alerts_api.urlpatterns,
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api"),
+]
+
+urlpatterns = [
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("", include("realtime.urls")),
+]
