@@ -10,3 +10,11 @@ class IngestionConfig(AppConfig):
 
     name = "ingestion"
     verbose_name = "Ingestion"
+
+    def ready(self) -> None:
+        """Answer the dashboards' questions about polling."""
+        # Both need models, which exist only now.
+        from ingestion.way_in import Ingestion
+        from realtime.way_in import register
+
+        register(Ingestion())

@@ -1,4 +1,4 @@
-"""What the way in speaks: rows as received, and refusals with a reason a person understands. Pure."""
+"""What the way in speaks: rows as received, and refusals with a reason for people. Pure."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def as_text(value: FieldValue) -> str | None:
 
 def shown(value: object) -> str:
     """What was received, fit to keep and show: text or JSON, keys masked, cut at 255 characters."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        text = "(nested too deeply to show)"
     masked = _BARE_KEY.sub(MASK, _KEYED.sub(rf"\1{MASK}", text[: 4 * RAW_LENGTH]))
     return _UNSTORABLE.sub("\ufffd", masked)[:RAW_LENGTH]
 

@@ -2,14 +2,83 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from redis.exceptions import RedisError
+
+from devices.models import KeyCheck
+from devices.models.key_check import KeyMismatch
+from ingestion import pulse
+
+# The clock ticks once a second; a worker's heartbeat comes with every tick it carries out.
+DISPATCH_LATE_S = 5.0
+WORKER_LATE_S = 10.0
+
+
+class NotReady(Exception):
+    """One part does not do its work; the message says which and what to do."""
 
 
 def alive(request: HttpRequest) -> JsonResponse:
-    """The process answers; asks nothing of anybody else."""
-    return JsonResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+    """The process answers; asks nothing of anybody else, so it never causes a restart loop."""
+    return _answer({"status": "alive"})
 
 
 def ready(request: HttpRequest) -> JsonResponse:
     """Whether database, Redis, dispatcher and worker do their work; 503 names what does not."""
-    return JsonResponse({"status": "ready"}, headers={"Cache-Control": "no-store"})
+    checks: dict[str, Callable[[], dict[str, Any]]] = {
+        "database": _database,
+        "redis": _redis,
+        "dispatch": lambda: _recent(pulse.DISPATCH, DISPATCH_LATE_S, "The clock (beat)"),
+        "worker": lambda: _recent(pulse.WORKER, WORKER_LATE_S, "The worker"),
+    }
+    report = {name: _checked(check) for name, check in checks.items()}
+    healthy = all(part["ok"] for part in report.values())
+    body = {"status": "ready" if healthy else "not ready", "checks": report}
+    return _answer(body, status=200 if healthy else 503)
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> JsonResponse:
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return {"ok": True, **check()}
+    except NotReady as error:
+        return {"ok": False, "message": str(error)}
+    except KeyMismatch as error:
+        return {"ok": False, "message": str(error)}
+    except RedisError as error:
+        return {"ok": False, "message": f"Redis does not answer ({type(error).__name__})."}
+    except DatabaseError as error:
+        return {"ok": False, "message": f"The database does not answer ({type(error).__name__})."}
+
+
+def _database() -> dict[str, Any]:
+    executor = MigrationExecutor(connection)
+    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if pending:
+        raise NotReady(f"{len(pending)} migrations are not applied: run `manage.py migrate`.")
+    KeyCheck.verify()
+    return {"engine": connection.vendor}
+
+
+def _redis() -> dict[str, Any]:
+    started = time.perf_counter()
+    pulse.ping()
+    return {"round_trip_ms": round((time.perf_counter() - started) * 1000, 2)}
+
+
+def _recent(name: str, limit_s: float, who: str) -> dict[str, Any]:
+    age = pulse.age_s(name)
+    if age is None:
+        raise NotReady(f"{who} has not reported since Redis was started.")
+    if age > limit_s:
+        raise NotReady(f"{who} reported last {age:.0f} s ago.")
+    return {"age_s": round(age, 1)}

@@ -34,6 +34,9 @@ class PollState(models.Model):
         null=True, blank=True, help_text="Time of the newest entry read from the source."
     )
     cursor_sequence = models.BigIntegerField(null=True, blank=True)
+    cadence_s = models.FloatField(
+        null=True, blank=True, help_text="Median seconds between the source's entries, as observed."
+    )
     misses = models.PositiveIntegerField(
         default=0, help_text="Polls in a row without a reading that was due."
     )

@@ -1,22 +1,13 @@
-"""From a received row to typed values: decimal mark, unit, scale, conversion, range. Pure.
-
-Numbers are read strictly: what a person would not call a plain decimal number is refused with a
-reason, never guessed. Each value is refused alone; its neighbours in the row are kept.
-"""
+"""Reading one received value strictly: a number, boolean or text, or a reason why not. Pure."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from collections.abc import Callable
 
-from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text, storable
-
-FUTURE_TOLERANCE = timedelta(minutes=10)
-"""How far ahead of our clock a row's time may be: clocks of devices and servers differ a little."""
+from ingestion.entries import FieldValue, Reason, as_text, storable
+from ingestion.normalise.rules import FieldRule, Value
 
 TEXT_LENGTH = 255
 EXACT_INTEGERS = 2.0**53
@@ -31,11 +22,8 @@ BOOLEAN_WORDS = {
 «open» and «closed» are left out: for a valve open means on, for a contact it means off.
 """
 
-DataType = Literal["float", "integer", "boolean", "text"]
-Value = float | int | bool | str
-
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_PLAIN_THEN_TEXT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?\s*[^\s0-9.,]")
+_PLAIN_THEN_TEXT = re.compile(r"(?!0[xX])[+-]?[0-9]+(?:[.,][0-9]+)?\s*[^\s0-9.,_]")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[.,'\s\u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?")
 _ROUNDING = 1e-9
 
@@ -63,17 +51,9 @@ _DETAILS = {
     Reason.UNREADABLE_TEXT: "The text holds characters that cannot be stored. Usually the device "
     "sends memory contents by mistake.",
 }
-_FUTURE = (
-    "The row's time lies in the future, so it cannot be a measurement. Set the clock or the time "
-    "zone of the device or of the programme that uploads its data."
-)
-_EMPTY = (
-    "The row carries no value at all. If this repeats, the device uploads without reading its "
-    "sensors."
-)
 
 
-class _Refused(Exception):
+class ValueRefused(Exception):
     """One value cannot be read; carries the reason and the sentence."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -81,95 +61,9 @@ class _Refused(Exception):
         self.detail = detail or _DETAILS[reason]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRule:
-    """How one source field becomes one metric's value.
-
-    number received x `scale` + `offset` is in `unit`; then x factor + shift (`convert`) is in the
-    metric's unit, where `minimum` and `maximum` (both inclusive) apply. `unit` is also the one
-    suffix accepted behind a number. Booleans and texts are neither scaled nor range-checked.
-    Raises ValueError for a rule that could only produce nonsense.
-    """
-
-    field: str
-    metric: int
-    data_type: DataType = "float"
-    scale: float = 1.0
-    offset: float = 0.0
-    decimal_mark: Literal[".", ","] = "."
-    unit: str = ""
-    convert: tuple[float, float] = (1.0, 0.0)
-    minimum: float | None = None
-    maximum: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse rules that could only produce nonsense."""
-        if self.data_type not in _READERS:
-            raise ValueError(f"unknown data type {self.data_type!r}")
-        if self.decimal_mark not in (".", ","):
-            raise ValueError(f"unknown decimal mark {self.decimal_mark!r}")
-        arithmetic = (self.scale, self.offset, *self.convert)
-        if not all(map(math.isfinite, arithmetic)) or self.scale == 0 or self.convert[0] == 0:
-            raise ValueError("scale and conversion must be finite and not zero")
-        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:  # type: ignore[operator]
-            raise ValueError("the smallest valid value is above the largest")
-
-    @property
-    def identity(self) -> bool:
-        """Whether a number passes unchanged."""
-        return self.scale == 1.0 and self.offset == 0.0 and self.convert == (1.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Normalised:
-    """What a row came to: values by metric, in the metrics' units, and what was refused."""
-
-    values: dict[int, Value]
-    refusals: list[Refusal]
-
-
-def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normalised:
-    """The row's values by metric, and a refusal for each value that cannot be stored.
-
-    `now` is aware. A row from the future and a row without any value are refused whole. Blank
-    values count as not sent: neither value nor refusal. A row with values in unmapped fields only
-    gives neither; the caller keeps it as received.
-    """
-    if entry.at > now + FUTURE_TOLERANCE:
-        return Normalised({}, [_whole(entry, Reason.FUTURE_TIME, _FUTURE)])
-    values: dict[int, Value] = {}
-    refusals: list[Refusal] = []
-    fields = entry.fields
-    for rule in rules:
-        raw = fields.get(rule.field)
-        if raw is None:
-            continue
-        try:
-            value = _READERS[rule.data_type](raw, rule)
-        except _Refused as refused:
-            refusal = _single(entry, rule.field, raw, refused)
-            if refusal not in refusals:  # one field may feed several metrics
-                refusals.append(refusal)
-            continue
-        if value is not None:
-            values[rule.metric] = value
-    if not values and not refusals and all(map(_blank, fields.values())):
-        refusals.append(_whole(entry, Reason.EMPTY_ROW, _EMPTY))
-    return Normalised(values, refusals)
-
-
-def _whole(entry: Entry, reason: Reason, detail: str) -> Refusal:
-    raw = as_text(dict(entry.fields)) if reason is not Reason.EMPTY_ROW else ""  # type: ignore[arg-type]
-    return Refusal(reason, detail, None, raw or "", entry.at, entry.sequence)
-
-
-def _single(entry: Entry, field: str, raw: FieldValue, refused: _Refused) -> Refusal:
-    text = as_text(raw) or ""
-    return Refusal(refused.reason, refused.detail, field, text, entry.at, entry.sequence)
-
-
-def _blank(value: FieldValue) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def read(raw: FieldValue, rule: FieldRule) -> Value | None:
+    """The value in the metric's unit; None when blank. Raises ValueRefused with the reason."""
+    return _READERS[rule.data_type](raw, rule)
 
 
 def _float(raw: FieldValue, rule: FieldRule) -> float | None:
@@ -183,12 +77,12 @@ def _integer(raw: FieldValue, rule: FieldRule) -> int | None:
         return None
     value = _scaled(number, rule)
     if abs(value) >= EXACT_INTEGERS:
-        raise _Refused(Reason.TOO_LARGE)
+        raise ValueRefused(Reason.TOO_LARGE)
     whole = round(value)
     # Only our own arithmetic may be forgiven a rounding error, never what the device sent.
     slack = 0.0 if rule.identity else _ROUNDING * max(1.0, abs(value))
     if abs(value - whole) > slack:
-        raise _Refused(Reason.NOT_WHOLE)
+        raise ValueRefused(Reason.NOT_WHOLE)
     _in_range(whole, rule)
     return whole
 
@@ -202,21 +96,21 @@ def _boolean(raw: FieldValue, rule: FieldRule) -> bool | None:
             return word
     try:
         number = _number(raw, rule)
-    except _Refused:
-        raise _Refused(Reason.NOT_A_BOOLEAN) from None
+    except ValueRefused:
+        raise ValueRefused(Reason.NOT_A_BOOLEAN) from None
     if number is None:
         return None
     if number not in (0.0, 1.0):
-        raise _Refused(Reason.NOT_A_BOOLEAN)
+        raise ValueRefused(Reason.NOT_A_BOOLEAN)
     return number == 1.0
 
 
 def _text(raw: FieldValue, rule: FieldRule) -> str | None:
     text = (as_text(raw) or "").strip()
     if not storable(text):
-        raise _Refused(Reason.UNREADABLE_TEXT)
+        raise ValueRefused(Reason.UNREADABLE_TEXT)
     if len(text) > TEXT_LENGTH:
-        raise _Refused(Reason.TOO_LONG_TEXT)
+        raise ValueRefused(Reason.TOO_LONG_TEXT)
     return text or None
 
 
@@ -245,13 +139,13 @@ def _number(raw: FieldValue, rule: FieldRule) -> float | None:
 
 def _json_number(raw: FieldValue) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise _Refused(Reason.NOT_A_NUMBER)
+        raise ValueRefused(Reason.NOT_A_NUMBER)
     try:
         value = float(raw)
     except OverflowError:
-        raise _Refused(Reason.NOT_FINITE) from None
+        raise ValueRefused(Reason.NOT_FINITE) from None
     if not math.isfinite(value):
-        raise _Refused(Reason.NOT_FINITE)
+        raise ValueRefused(Reason.NOT_FINITE)
     return value
 
 
@@ -266,9 +160,9 @@ def _careful_number(raw: str, rule: FieldRule) -> float | None:
     if _PLAIN.fullmatch(pointed) and not foreign_mark:
         value = float(pointed)
         if not math.isfinite(value):
-            raise _Refused(Reason.NOT_FINITE)
+            raise ValueRefused(Reason.NOT_FINITE)
         return value
-    raise _Refused(_diagnosis(digits, rule))
+    raise ValueRefused(_diagnosis(digits, rule))
 
 
 def _diagnosis(text: str, rule: FieldRule) -> Reason:
@@ -292,14 +186,14 @@ def _scaled(number: float, rule: FieldRule) -> float:
     factor, shift = rule.convert
     value = (number * rule.scale + rule.offset) * factor + shift
     if not math.isfinite(value):
-        raise _Refused(Reason.NOT_FINITE)
+        raise ValueRefused(Reason.NOT_FINITE)
     return value
 
 
 def _in_range(value: float, rule: FieldRule) -> float:
     low, high = rule.minimum, rule.maximum
     if (low is not None and value < low) or (high is not None and value > high):
-        raise _Refused(Reason.OUT_OF_RANGE, _range_detail(low, high))
+        raise ValueRefused(Reason.OUT_OF_RANGE, _range_detail(low, high))
     return value
 
 

@@ -1,0 +1,20 @@
+"""What this process asks providers with: the shared gate and its own kept connections."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from ingestion import pulse
+from ingestion.polling import Equipment
+from ingestion.process import per_process
+from ingestion.resilience.gate import RedisGate
+from ingestion.resilience.transport import RequestsTransport
+
+
+@per_process
+def equipment() -> Equipment:
+    """This process's gate (budget and breaker of the whole site) and transport."""
+    return Equipment(
+        gate=RedisGate(pulse.client()),
+        transport=RequestsTransport(allowed=settings.ALLOWED_PRIVATE_NETWORKS),
+    )

@@ -1,0 +1,49 @@
+"""How one source field becomes one metric's value: what a person set in a field mapping. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+DataType = Literal["float", "integer", "boolean", "text"]
+Value = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """How one source field becomes one metric's value.
+
+    number received x `scale` + `offset` is in `unit`; then x factor + shift (`convert`) is in the
+    metric's unit, where `minimum` and `maximum` (both inclusive) apply. `unit` is also the one
+    suffix accepted behind a number. Booleans and texts are neither scaled nor range-checked.
+    Raises ValueError for a rule that could only produce nonsense.
+    """
+
+    field: str
+    metric: int
+    data_type: DataType = "float"
+    scale: float = 1.0
+    offset: float = 0.0
+    decimal_mark: Literal[".", ","] = "."
+    unit: str = ""
+    convert: tuple[float, float] = (1.0, 0.0)
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse rules that could only produce nonsense."""
+        if self.data_type not in get_args(DataType):
+            raise ValueError(f"unknown data type {self.data_type!r}")
+        if self.decimal_mark not in (".", ","):
+            raise ValueError(f"unknown decimal mark {self.decimal_mark!r}")
+        arithmetic = (self.scale, self.offset, *self.convert)
+        if not all(map(math.isfinite, arithmetic)) or self.scale == 0 or self.convert[0] == 0:
+            raise ValueError("scale and conversion must be finite and not zero")
+        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:  # type: ignore[operator]
+            raise ValueError("the smallest valid value is above the largest")
+
+    @property
+    def identity(self) -> bool:
+        """Whether a number passes unchanged."""
+        return self.scale == 1.0 and self.offset == 0.0 and self.convert == (1.0, 0.0)

@@ -1,0 +1,155 @@
+"""The words of the gate and its protocol. Durations in seconds, from the call on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
+
+
+class GateUnavailable(Exception):
+    """The gate cannot be asked (Redis is gone): nothing may start."""
+
+
+class Verdict(IntEnum):
+    """May a request start? The numbers are what the Lua script answers."""
+
+    GO = 0
+    PROBE = 1  # go, and your answer alone decides whether the host is well again
+    OPEN = 2  # the host is left in peace
+    WAIT = 3  # the budget is paused, or has no slot soon enough
+    NO_RETRY = 4  # retries have used up their share
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """`granted` slots; slot k (from 0) may start `offset_s(k)` seconds after the reservation.
+
+    None granted: `wait_s` is how long until the next slot is free.
+    """
+
+    granted: int
+    wait_s: float
+    interval_s: float
+    end: int  # server time in microseconds at which the slot after the last one begins
+
+    def offset_s(self, slot: int) -> float:
+        """Seconds after the reservation at which a granted slot may start."""
+        if not 0 <= slot < self.granted:
+            raise IndexError(f"slot {slot} of {self.granted}")
+        return self.wait_s + slot * self.interval_s
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a request takes from its account's budget.
+
+    `reserved`: its slot was reserved before; only a pause (after a 429) still stops it. Otherwise
+    it takes a slot that starts within `max_wait_s`.
+    """
+
+    group: str
+    policy: RatePolicy
+    max_wait_s: float = 0.0
+    reserved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The answer to a request that wants to start.
+
+    GO or PROBE: start in `wait_s` (0 when the slot was reserved before) and hand `token` to
+    `record`. Otherwise `wait_s` is how long until it is worth asking again.
+    """
+
+    verdict: Verdict
+    wait_s: float
+    token: int
+
+    @property
+    def open(self) -> bool:
+        """Whether the request may start."""
+        return self.verdict in (Verdict.GO, Verdict.PROBE)
+
+
+class CircuitState(StrEnum):
+    """What the breaker of a host does at the moment."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    PROBING = "probing"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """An account's budget now: seconds to its next free slot, of pause, and share of full rate."""
+
+    next_slot_in_s: float
+    paused_for_s: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The gate as it stands, for the dispatcher's look ahead and for people. Changes nothing.
+
+    `wait_s`: how long until the breaker lets something through, 0 when it does now.
+    """
+
+    circuit: CircuitState
+    wait_s: float
+    failures_in_a_row: int
+    times_opened: int
+    budget: BudgetState
+
+    @property
+    def admits(self) -> int | None:
+        """How many requests the breaker would let through now; None: any number."""
+        if self.circuit is CircuitState.CLOSED:
+            return None
+        return 1 if self.circuit is CircuitState.HALF_OPEN else 0
+
+
+class Gate(Protocol):
+    """The gate. Every method raises GateUnavailable when it cannot answer."""
+
+    def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
+        """Book up to `n` slots that start within `max_wait_s` (finite)."""
+
+    def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
+        """Give back the last `unused` slots of a reservation; whether they could be given back.
+
+        Only the latest reservation can: behind any other, someone else's slots follow.
+        """
+
+    def enter(
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        budget: Budget | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (a frozen value)
+        *,
+        again: bool = False,
+    ) -> Passage:
+        """May a request start? Breaker first, then budget, in one step; `again` for a retry.
+
+        Every opened passage must be closed by `record`, whatever happened.
+        """
+
+    def record(self, host: str, policy: BreakerPolicy, ok: bool | None, passage: Passage) -> None:
+        """What came of it: True heals, False counts as a failure, None says nothing.
+
+        A probe that says nothing (a 429, a 404) hands its turn to the next request.
+        """
+
+    def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
+        """The provider said that we ask too often: pause and, once per pause, halve the rate."""
+
+    def pause(self, group: str, policy: RatePolicy, seconds: float) -> None:
+        """Ask nothing for a while without slowing down afterwards; `pause_max_s` caps it."""
+
+    def snapshot(self, host: str, group: str, policy: RatePolicy) -> Snapshot:
+        """How host and account stand now."""

@@ -1,0 +1,61 @@
+"""The clock of ingestion: what Celery runs. Each task is a line; the work is elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from celery import shared_task
+from django.utils import timezone
+
+from devices.readings.retention import prune as prune_readings
+from devices.readings.rollups import roll_up
+from ingestion import pulse
+from ingestion.claims import Claim
+from ingestion.dispatch import EXPIRES_S, Queues, dispatch
+from ingestion.equipment import equipment
+from ingestion.housekeeping import prune_logs
+from ingestion.work import Worker
+
+Row = tuple[int, int, float]
+
+
+def _queue_polls(claims: Sequence[Claim]) -> None:
+    poll.apply_async(([astuple(claim) for claim in claims],), expires=EXPIRES_S)
+
+
+def _queue_pages(claims: Sequence[Claim]) -> None:
+    fill.apply_async(([astuple(claim) for claim in claims],), expires=EXPIRES_S)
+
+
+@shared_task(name="ingestion.dispatch")
+def run_dispatch() -> None:
+    """Once a second: hand out what is due. No Redis, no budget: then nothing is asked."""
+    dispatch(timezone.now, equipment().gate, Queues(polls=_queue_polls, pages=_queue_pages))
+    pulse.beat(pulse.DISPATCH)
+
+
+@shared_task(name="ingestion.poll", time_limit=90)
+def poll(rows: list[Row]) -> None:
+    """Poll the claimed sources."""
+    Worker(equipment()).poll([Claim(*row) for row in rows])
+
+
+@shared_task(name="ingestion.fill", time_limit=90)
+def fill(rows: list[Row]) -> None:
+    """Fetch a page of each claimed gap."""
+    Worker(equipment()).fill([Claim(*row) for row in rows])
+
+
+@shared_task(name="ingestion.roll_up")
+def run_roll_up() -> None:
+    """Bring hourly, daily and monthly rollups up to date."""
+    roll_up(timezone.now())
+
+
+@shared_task(name="ingestion.prune")
+def run_prune() -> None:
+    """Drop what has outlived its retention."""
+    now = timezone.now()
+    prune_readings(now)
+    prune_logs(now)

@@ -1,0 +1,67 @@
+"""Telling whoever watches: live messages for new readings and changed states, after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from django.db import models, transaction
+
+from devices.alerts.models import Alert
+from devices.models import Device, Metric
+from devices.readings.represent import represent
+from devices.readings.samples import Reading, Sample
+from realtime import messages, topics
+from realtime.presenters.live import alert_item, state_items
+from realtime.publish import publish
+
+# A first poll may bring a hundred rows; a live page needs the newest ones, its chart reloads.
+NEWEST = 100
+
+
+def tell_readings(device: Device, samples: Sequence[Sample]) -> None:
+    """Publish new readings of one device, oldest first: one message per topic and delivery."""
+    metrics = Metric.objects.in_bulk({metric for one in samples for metric in one.values})
+    readings = [
+        represent(
+            Reading(metric, sample.at, sample.sequence, value, sample.origin),
+            metrics[metric],
+            device.uuid,
+        )
+        for sample in sorted(samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
+        for metric, value in sample.values.items()
+    ]
+    publish(
+        [
+            messages.telemetry(topic, readings)
+            for topic in (
+                topics.device_topic(device.uuid),
+                topics.community_topic(device.community_id),
+            )
+        ]
+    )
+
+
+def tell_alert(alert: Alert) -> None:
+    """Publish, once committed, that an alert was opened or resolved, and the states it changes."""
+    transaction.on_commit(partial(_publish_alert, alert))
+
+
+def _publish_alert(alert: Alert) -> None:
+    devices = list(_affected(alert))
+    item = alert_item(alert)
+    communities = {device.community_id for device in devices}
+    batch = [messages.alert(topics.community_topic(one), [item]) for one in sorted(communities)]
+    if alert.device is not None:
+        batch.append(messages.alert(topics.device_topic(alert.device.uuid), [item]))
+    for device, state in zip(devices, state_items(devices), strict=True):
+        own = (topics.device_topic(device.uuid), topics.community_topic(device.community_id))
+        batch.extend(messages.state(topic, [state]) for topic in own)
+    publish(batch)
+
+
+def _affected(alert: Alert) -> models.QuerySet[Device]:
+    """Devices whose shown state the alert may change."""
+    if alert.device is not None:
+        return Device.objects.filter(pk=alert.device.pk)
+    return Device.objects.filter(sources__connection=alert.connection).distinct()

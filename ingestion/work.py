@@ -1,0 +1,133 @@
+"""What a worker does with its claims: ask, ingest, settle; no source harms another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from django.db import models, transaction
+from django.utils import timezone
+
+from devices.models import Source
+from devices.readings.samples import Origin
+from ingestion import gaps
+from ingestion.claims import Claim, LeaseLost
+from ingestion.dispatch import DEADLINE_S, give_back
+from ingestion.models import Gap, Lane, PollState
+from ingestion.pipeline import Delivery, Ingested, ingest
+from ingestion.polling import Asked, Equipment, ask
+from ingestion.rules import field_rules
+from ingestion.settle import log_poll, settle_poll
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What polling needs from outside: the way to ask, and the clock (both injected in tests)."""
+
+    equipment: Equipment
+    now: Callable[[], datetime] = timezone.now
+    sleep: Callable[[float], None] = field(default=time.sleep)
+
+    def poll(self, claims: Sequence[Claim]) -> int:
+        """Poll claimed sources, each at its slot; returns how many polls were settled."""
+        states = _with_configuration(PollState.objects.filter(pk__in=[one.pk for one in claims]))
+        loaded = {state.pk: state for state in states}
+        ends = self.now().timestamp() + DEADLINE_S
+        settled = 0
+        for place, claim in enumerate(claims):
+            if self.now().timestamp() > ends:
+                give_back(claims[place:])
+                log.warning("batch_out_of_time", given_back=len(claims) - place)
+                break
+            state = loaded.get(claim.pk)
+            if state is None or state.claim_token != claim.token:
+                continue  # deleted, or claimed anew because this message came too late
+            self._wait_for(claim)
+            settled += self._safely(partial(self._poll_one, claim, state), state.source)
+        return settled
+
+    def fill(self, claims: Sequence[Claim]) -> int:
+        """Fetch one page of each claimed gap; returns how many pages were settled."""
+        rows = Gap.objects.filter(pk__in=[one.pk for one in claims])
+        loaded = {gap.pk: gap for gap in _with_configuration(rows)}
+        settled = 0
+        for claim in claims:
+            gap = loaded.get(claim.pk)
+            if gap is None or gap.claim_token != claim.token:
+                continue
+            self._wait_for(claim)
+            settled += self._safely(partial(self._fill_one, claim, gap), gap.source)
+        return settled
+
+    def _wait_for(self, claim: Claim) -> None:
+        """Start no sooner than the booked slot: within a tick, the budget is evenly spaced."""
+        ahead = claim.not_before - self.now().timestamp()
+        if ahead > 0:
+            self.sleep(ahead)
+
+    def _safely(self, step: Callable[[], None], source: Source) -> bool:
+        """Carry out one step; whatever goes wrong is logged and harms no other source.
+
+        The lease is left to expire: the source is due again, and nothing was half stored.
+        """
+        try:
+            step()
+        except LeaseLost:
+            log.info("lease_lost", source=source.pk)
+            return False
+        except Exception:
+            log.exception("poll_failed", source=source.pk)
+            return False
+        return True
+
+    def _poll_one(self, claim: Claim, state: PollState) -> None:
+        asked = ask(state.source, gaps.live_window(state), self.equipment)
+        now = self.now()
+
+        def settle(ingested: Ingested | None) -> None:
+            settle_poll(claim, state, asked, ingested, now)
+
+        self._store(state.source, asked, Origin.LIVE, now, settle)
+
+    def _fill_one(self, claim: Claim, gap: Gap) -> None:
+        asked = ask(gap.source, gaps.page_window(gap), self.equipment)
+        now = self.now()
+
+        def settle(ingested: Ingested | None) -> None:
+            gaps.settle_page(claim, gap, asked.fetched, asked.message, now)
+            log_poll(gap.source, Lane.BACKFILL, asked, ingested, now)
+
+        self._store(gap.source, asked, Origin.BACKFILL, now, settle)
+
+    def _store(
+        self,
+        source: Source,
+        asked: Asked,
+        origin: Origin,
+        now: datetime,
+        settle: Callable[[Ingested | None], None],
+    ) -> None:
+        if asked.fetched is None:
+            with transaction.atomic():
+                settle(None)
+            return
+        rules = field_rules(source.mappings.all()).usable
+        fetched = asked.fetched
+        ingest(Delivery(source, rules, fetched.entries, fetched.refusals, origin), now, settle)
+
+
+Rows = TypeVar("Rows", models.QuerySet[PollState], models.QuerySet[Gap])
+
+
+def _with_configuration(rows: Rows) -> Rows:
+    """Everything a poll needs in two queries, whatever the number of claims."""
+    return rows.select_related(
+        "source__connection", "source__device__type", "source__thingspeakchannel__connection"
+    ).prefetch_related("source__mappings__metric")
