@@ -1,0 +1,1 @@
+"""The way out, live: topics, messages, publishing, the hub, sockets and dashboards."""

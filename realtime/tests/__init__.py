@@ -1,0 +1,1 @@
+"""Tests of live updates, against a real Valkey and a real uvicorn."""
