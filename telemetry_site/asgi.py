@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
+# WhiteNoise hands Django open files; they are small, hashed and cached by browsers.
+warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 _django = get_asgi_application()
 
 # Models can be imported only after the line above.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
+import warnings
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, worker_init, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
+
+# Whoever starts the site as root does so knowingly; the worker reads JSON only, never pickle.
+warnings.filterwarnings("ignore", "You're running the worker with superuser privileges")
 
 app = Celery("telemetry_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -20,6 +25,25 @@ app.autodiscover_tasks(["ingestion"])
 def refuse_wrong_key(**_: Any) -> None:
     """Stop before the first poll when stored credentials cannot be read."""
     # Models exist only after Celery's Django fix-up has run, that is not at import.
-    from devices.models import KeyCheck  # noqa: PLC0415
+    from devices.models import KeyCheck
 
     KeyCheck.verify()
+
+
+_stop = threading.Event()
+
+
+@worker_ready.connect
+def start_heartbeat(**_: Any) -> None:
+    """Report that a worker is alive, from its main process, for as long as it runs."""
+    from ingestion import pulse
+
+    threading.Thread(
+        target=pulse.keep_beating, args=(pulse.WORKER, _stop), name="heartbeat", daemon=True
+    ).start()
+
+
+@worker_shutdown.connect
+def stop_heartbeat(**_: Any) -> None:
+    """End the heartbeat with the worker."""
+    _stop.set()

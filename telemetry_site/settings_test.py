@@ -7,13 +7,13 @@ import tempfile
 
 os.environ.setdefault("SECRET_KEY", "test-only-" + "x" * 50)
 os.environ.setdefault("FIELD_ENCRYPTION_KEY", "dGVzdC1vbmx5LWtleS10ZXN0LW9ubHkta2V5LTAwMDA=")
-os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="telemetry-test-"))
+os.environ.setdefault("DATA_DIR", f"{tempfile.gettempdir()}/telemetry-test-{os.getuid()}")
 if os.environ.get("TEST_REDIS_URL"):
     os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
-from telemetry_site.settings import *  # noqa: E402, F403
+from telemetry_site.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -17,7 +17,7 @@ def _keys(rows: list[Row]) -> list[tuple[object, ...]]:
     return [(row.at, row.entry_id, row.values) for row in rows]
 
 
-@pytest.mark.parametrize("channel", CHANNELS.values(), ids=str)
+@pytest.mark.parametrize("channel", CHANNELS.values(), ids=map(str, CHANNELS))
 def test_a_row_is_the_same_however_it_is_asked_for(channel: GeneratedChannel) -> None:
     until = NOW - 10 * DAY
     rows = channel.rows(until - HOUR, until, 8000, NOW)
@@ -29,7 +29,7 @@ def test_a_row_is_the_same_however_it_is_asked_for(channel: GeneratedChannel) ->
     assert _keys([row for row in reversed(again) if row]) == _keys(rows)
 
 
-@pytest.mark.parametrize("channel", CHANNELS.values(), ids=str)
+@pytest.mark.parametrize("channel", CHANNELS.values(), ids=map(str, CHANNELS))
 def test_rows_stay_inside_their_window_and_numbers_have_no_gaps(channel: GeneratedChannel) -> None:
     rows = channel.rows(NOW - 2 * HOUR, NOW - HOUR, 8000, NOW)
     assert all(NOW - 2 * HOUR <= row.at <= NOW - HOUR for row in rows)

@@ -1,0 +1,75 @@
+# `make` alone lists what there is. Nothing but Python 3.11 and make is needed to begin.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SILENT:
+SHELL := /bin/sh
+
+PYTHON_OF_VENV := .venv/bin/python
+# Test settings bring throw-away keys, so that checks need no data directory.
+CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=telemetry_site.settings_test
+PYTEST := $(PYTHON_OF_VENV) -m pytest -q
+PIP_COMPILE := $(PYTHON_OF_VENV) -m piptools compile -q --no-emit-index-url --no-emit-find-links \
+	--no-emit-trusted-host --no-emit-options --strip-extras --annotation-style=line
+# The apps whose tests also run on PostgreSQL: those that read or write the database.
+STORED := devices ingestion realtime
+
+.PHONY: help
+help: ## list the targets
+	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+.PHONY: run
+run: ## start the site (PORT=8000 DATA_DIR=var DEMO=1); Ctrl-C stops it
+	sh scripts/bootstrap.sh requirements.txt
+	exec $(PYTHON_OF_VENV) -m telemetry_site.start
+
+.PHONY: install-dev
+install-dev:
+	sh scripts/bootstrap.sh requirements.txt requirements-dev.txt
+
+.PHONY: test
+test: check ## run all checks and tests, with real Valkey, PostgreSQL and Chromium
+	$(PYTHON_OF_VENV) -m scripts.services -- $(MAKE) --no-print-directory -k test-sqlite test-postgres
+
+# The two below run inside `scripts.services`, which names servers, browser and report directory.
+.PHONY: test-sqlite test-postgres
+test-sqlite:
+	echo "== the whole suite, on SQLite =="
+	$(PYTEST) -n 2 --dist loadscope --junitxml="$$TEST_REPORTS/sqlite.xml"
+
+test-postgres:
+	if [ -n "$$TEST_POSTGRES_URL" ]; then \
+		echo "== what is stored, on PostgreSQL =="; \
+		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" $(PYTEST) -n 2 --dist loadscope -m 'not browser' \
+			--junitxml="$$TEST_REPORTS/postgres.xml" $(STORED); \
+	fi
+
+.PHONY: check
+check: install-dev ## style, types, import directions, settings, migrations
+	echo "== ruff, mypy, import-linter, Django's checks =="
+	$(PYTHON_OF_VENV) -m ruff check .
+	$(PYTHON_OF_VENV) -m ruff format --check .
+	$(CHECK_SETTINGS) $(PYTHON_OF_VENV) -m mypy .
+	.venv/bin/lint-imports
+	$(CHECK_SETTINGS) $(PYTHON_OF_VENV) manage.py check --fail-level WARNING
+	$(CHECK_SETTINGS) $(PYTHON_OF_VENV) manage.py makemigrations --check --dry-run
+
+.PHONY: fix
+fix: install-dev ## repair style where a tool can
+	$(PYTHON_OF_VENV) -m ruff check --fix .
+	$(PYTHON_OF_VENV) -m ruff format .
+
+.PHONY: lock
+lock: install-dev ## pin requirements*.txt from requirements*.in
+	CUSTOM_COMPILE_COMMAND="make lock" $(PIP_COMPILE) requirements.in -o requirements.txt
+	CUSTOM_COMPILE_COMMAND="make lock" $(PIP_COMPILE) requirements-dev.in -o requirements-dev.txt
+
+.PHONY: bench
+bench: install-dev ## measure (NAME=page, or all); one JSON object a line
+	$(PYTHON_OF_VENV) -m scripts.services -- $(PYTHON_OF_VENV) -m benchmarks $(NAME)
+
+.PHONY: clean
+clean: ## remove .venv and caches; your data in var/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,7 @@
+"""The admin of the way in: sources with verify and poll now, their state, log and rejections."""
+
+from __future__ import annotations
+
+from ingestion.admin import beat, channels, logs, mappings
+
+__all__ = ["beat", "channels", "logs", "mappings"]

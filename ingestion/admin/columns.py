@@ -1,0 +1,86 @@
+"""What lists and pages say about a source: how its polling goes, in words and links."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from devices.admin.base import link
+from devices.models import Source
+from ingestion.admin import words
+from ingestion.models import PollState
+
+
+class PollingColumns:
+    """Columns of a list of sources, and read-only fields of a source's page."""
+
+    @admin.display(description="community", ordering="device__community__name")
+    def community(self, row: Source) -> str:
+        """The device's community."""
+        return str(row.device.community)
+
+    @admin.display(description="state", ordering="poll_state__last_outcome")
+    def state(self, row: Source) -> str:
+        """How polling goes, in words."""
+        return words.state_of(row, _state(row))
+
+    @admin.display(description="last success", ordering="poll_state__last_success_at")
+    def last_success(self, row: Source) -> str:
+        """When an answer last came."""
+        state = _state(row)
+        return words.moment(state.last_success_at if state else None)
+
+    @admin.display(description="next poll", ordering="poll_state__next_poll_at")
+    def next_poll(self, row: Source) -> str:
+        """When the channel is due."""
+        state = _state(row)
+        if not is_asked(row):
+            return "not while switched off"
+        return words.due(state.next_poll_at if state else None)
+
+    @admin.display(description="last message", ordering="poll_state__last_message")
+    def last_message(self, row: Source) -> str:
+        """What the last poll said."""
+        state = _state(row)
+        return state.last_message if state else ""
+
+    @admin.display(description="read up to")
+    def cursor(self, row: Source) -> SafeString | str:
+        """The newest entry read."""
+        state = _state(row)
+        if state is None or state.cursor_at is None:
+            return "nothing yet"
+        entry = f", entry {state.cursor_sequence}" if state.cursor_sequence is not None else ""
+        return format_html(
+            "{} UTC ({}){}", f"{state.cursor_at:%Y-%m-%d %H:%M:%S}",
+            words.moment(state.cursor_at), entry,
+        )  # fmt: skip
+
+    @admin.display(description="in a row")
+    def counters(self, row: Source) -> str:
+        """Misses and failures in a row."""
+        state = _state(row)
+        if state is None:
+            return "no polls yet"
+        return f"{state.misses} polls without a reading that was due, {state.failures} failed polls"
+
+    @admin.display(description="look into")
+    def logs(self, row: Source) -> SafeString:
+        """Links to everything that is logged about the channel, and to its device."""
+        links = [
+            words.list_of("polllog", row, "Poll log"),
+            words.list_of("rejection", row, "Rejections"),
+            words.list_of("gap", row, "Gaps"),
+            link(row.device.get_absolute_url(), "Device's dashboard"),
+        ]
+        return format_html_join(" · ", "{}", ((one,) for one in links))
+
+
+def _state(row: Source) -> PollState | None:
+    return getattr(row, "poll_state", None)
+
+
+def is_asked(row: Source) -> bool:
+    """Whether the source is polled at all: it, its device and its connection are switched on."""
+    return row.enabled and row.device.enabled and row.connection.enabled

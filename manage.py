@@ -1,0 +1,27 @@
+#!/usr/bin/env python
+"""Django's command line, with the configuration that the running site has."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+from telemetry_site.start import configuration
+
+
+def main() -> None:
+    """Run one management command."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
+    configuration.read_env_file()
+    configuration.use_embedded_redis()
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"The configuration does not fit: {error}")
+
+
+if __name__ == "__main__":
+    main()

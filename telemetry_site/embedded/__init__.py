@@ -1,0 +1,1 @@
+"""Services that the site brings along when the operator names none."""

@@ -1,0 +1,54 @@
+"""However the site ends, nothing of it is left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from telemetry_site.tests.whole_site import FRAME, PROJECT, Site, wait_for
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_one_process_dies_and_all_stop_with_its_name(site: Site) -> None:
+    site.start()
+    assert site.process is not None
+    worker = next(pid for pid, what in site.processes().items() if "worker" in what)
+    os.kill(worker, signal.SIGKILL)
+    assert site.process.wait(60) == 1
+    said = site.sentence()
+    assert "worker ended by itself (signal SIGKILL), so everything was stopped" in said
+    assert site.processes() == {}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux' parent-death signal")
+def test_even_a_killed_start_leaves_nothing_behind(site: Site) -> None:
+    site.start()
+    assert site.process is not None
+    site.process.kill()
+    site.process.wait()
+    wait_for(lambda: site.processes() == {}, 30)
+
+
+def test_closing_the_terminal_stops_all(site: Site) -> None:
+    reader, terminal = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "telemetry_site.start"],
+        cwd=PROJECT,
+        env=site.environment,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    site.process = process
+    os.close(terminal)
+    shown = b""
+    while FRAME.encode() not in shown:
+        shown += os.read(reader, 4096) or pytest.fail(shown.decode())
+    os.close(reader)
+    assert site.stop(signal.SIGHUP) == 0
+    assert site.processes() == {}
