@@ -1,0 +1,151 @@
+/** A metric's history as the chart needs it: points, gaps, and what they say in words. Pure but for the fetch. */
+
+/**
+ * @typedef {Object} Point
+ * @property {number} at seconds since 1970
+ * @property {number} value mean of the bucket, or the reading itself
+ * @property {number} min
+ * @property {number} max
+ * @property {boolean} [broken] the server found a gap before this point
+ *
+ * @typedef {Object} History
+ * @property {Point[]} points oldest first
+ * @property {number} bucket seconds; 0 for single readings
+ *
+ * @typedef {Object} Summary
+ * @property {number} latest
+ * @property {number} min
+ * @property {number} max
+ * @property {number} mean
+ * @property {"rising"|"falling"|"steady"} trend
+ */
+
+/** A line is broken where two points are further apart than so many steps; the server's own rule. */
+const GAP_STEPS = 3;
+/** A change below this part of the range's own spread counts as steady. */
+const STEADY = 0.12;
+
+/**
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @returns {Promise<History>}
+ */
+export async function fetchHistory(url, signal) {
+  const response = await fetch(url, {
+    cache: "no-store",
+    headers: { Accept: "application/json" },
+    signal,
+  }).catch((error) => {
+    throw signal.aborted ? error : new Error("There is no connection to the server.");
+  });
+  if (response.status === 401 || response.status === 403) {
+    throw new Error("Your session has ended. Log in again, then come back.");
+  }
+  if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+  return readHistory(await response.json());
+}
+
+/**
+ * @param {any} answer
+ * @returns {History}
+ */
+function readHistory(answer) {
+  /** @type {Point[]} */
+  const points = [];
+  let broken = false;
+  for (const [index, at] of answer.at.entries()) {
+    const value = answer.avg[index];
+    if (typeof value === "number") {
+      points.push({ at, value, min: answer.min[index], max: answer.max[index], broken });
+    }
+    broken = value === null; // the server says: no line across here
+  }
+  return { points, bucket: answer.bucket_s ?? 0 };
+}
+
+/**
+ * How far apart two neighbours may be before the line is broken.
+ * @param {number} bucket seconds
+ * @param {number} expectedEvery seconds, or NaN
+ * @param {Point[]} points used when neither is known
+ * @returns {number} seconds
+ */
+export function gapSeconds(bucket, expectedEvery, points) {
+  const step = Math.max(bucket, expectedEvery > 0 ? expectedEvery : 0);
+  if (step > 0) return step * GAP_STEPS;
+  const steps = points.slice(1).map((point, index) => point.at - points[index].at);
+  const median = steps.sort((a, b) => a - b)[Math.floor(steps.length / 2)];
+  return median ? median * GAP_STEPS : Infinity;
+}
+
+/**
+ * Columns for the chart; a gap becomes a null, which ends the line there.
+ * @param {Point[]} points
+ * @param {number} gap seconds
+ * @returns {{columns: [number[], (number|null)[], (number|null)[], (number|null)[]], gaps: [number, number][], alone: number[]}}
+ *   `alone`: indexes of points with a gap on both sides, which a line would not show
+ */
+export function toColumns(points, gap) {
+  /** @type {[number[], (number|null)[], (number|null)[], (number|null)[]]} */
+  const columns = [[], [], [], []];
+  /** @type {[number, number][]} */
+  const gaps = [];
+  /** @type {number[]} */
+  const alone = [];
+  const [times, values, lows, highs] = columns;
+  /** @type {(a: Point|undefined, b: Point|undefined) => boolean} */
+  const apart = (a, b) => !a || !b || b.broken === true || b.at - a.at > gap;
+  points.forEach((point, index) => {
+    const before = points[index - 1];
+    const opens = apart(before, point);
+    if (before && opens) {
+      gaps.push([before.at, point.at]);
+      times.push((before.at + point.at) / 2);
+      [values, lows, highs].forEach((column) => column.push(null));
+    }
+    if (opens && apart(point, points[index + 1])) alone.push(times.length);
+    times.push(point.at);
+    values.push(point.value);
+    lows.push(point.min);
+    highs.push(point.max);
+  });
+  return { columns, gaps, alone };
+}
+
+/**
+ * @param {Point[]} points
+ * @returns {number} their mean
+ */
+function mean(points) {
+  return points.reduce((sum, point) => sum + point.value, 0) / points.length;
+}
+
+/**
+ * @param {Point[]} points at least one
+ * @returns {Summary}
+ */
+export function summarise(points) {
+  const min = points.reduce((least, point) => Math.min(least, point.min), Infinity);
+  const max = points.reduce((most, point) => Math.max(most, point.max), -Infinity);
+  const quarter = Math.max(1, Math.floor(points.length / 4));
+  const change = mean(points.slice(-quarter)) - mean(points.slice(0, quarter));
+  const steady = Math.abs(change) <= (max - min) * STEADY;
+  return {
+    latest: points[points.length - 1].value,
+    min,
+    max,
+    mean: mean(points),
+    trend: steady ? "steady" : change > 0 ? "rising" : "falling",
+  };
+}
+
+/**
+ * @param {Point[]} points
+ * @returns {string} comma-separated values, times in UTC
+ */
+export function toCsv(points) {
+  const rows = points.map(
+    ({ at, value, min, max }) => `${new Date(at * 1000).toISOString()},${value},${min},${max}`,
+  );
+  return ["at,value,lowest,highest", ...rows, ""].join("\n");
+}

@@ -1,0 +1,61 @@
+/**
+ * Fetches the page again and exchanges the parts marked `data-refresh`. What belongs into a list, and in which order,
+ * is decided by the server's templates alone; sockets carry values and states, never markup.
+ */
+
+const AT_LEAST_MS = 5_000;
+const SPREAD_MS = 1_500;
+
+/**
+ * @param {Element} current
+ * @param {Element} fresh
+ */
+function exchange(current, fresh) {
+  const focused = document.activeElement;
+  const href = current.contains(focused) ? focused?.getAttribute("href") : null;
+  current.replaceChildren(...fresh.childNodes);
+  if (!href) return;
+  const again = current.querySelector(`a[href="${CSS.escape(href)}"]`);
+  if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+}
+
+export class Refresher {
+  /** @param {() => void} after called when parts were exchanged */
+  constructor(after) {
+    this.after = after;
+    this.last = 0;
+    this.waiting = false;
+  }
+
+  /**
+   * Refreshes soon; many calls make one fetch.
+   * @param {number} [atLeastMs] time since the last refresh, at least
+   */
+  request(atLeastMs = AT_LEAST_MS) {
+    if (this.waiting) return;
+    this.waiting = true;
+    const wait = Math.max(0, this.last + atLeastMs - performance.now());
+    setTimeout(() => this.run(), wait + Math.random() * SPREAD_MS);
+  }
+
+  async run() {
+    this.waiting = false;
+    this.last = performance.now();
+    let text;
+    try {
+      const response = await fetch(location.href, { cache: "no-store", redirect: "manual" });
+      if (!response.ok) return; // the live indicator tells why
+      text = await response.text();
+    } catch {
+      return; // no network: likewise
+    }
+    const page = new DOMParser().parseFromString(text, "text/html");
+    for (const current of document.querySelectorAll("[data-refresh]")) {
+      const name = current.getAttribute("data-refresh") ?? "";
+      const fresh = page.querySelector(`[data-refresh="${CSS.escape(name)}"]`);
+      if (fresh) exchange(current, fresh);
+    }
+    document.title = page.title;
+    this.after();
+  }
+}

@@ -1,0 +1,103 @@
+/** Puts readings where they are shown: numbers, their ages, tank levels. */
+
+import { setAge } from "./ages.js";
+import { formatValue } from "./format.js";
+import { levelFrom, setLevel } from "./tank.js";
+
+/** @typedef {import("./types.js").Reading} Reading */
+
+const ORIGINS = /** @type {Record<string, string>} */ ({
+  backfill: "filled in later",
+  cache: "cached",
+});
+
+/**
+ * The newest reading of each metric, by reading time and never by arrival.
+ * @param {Reading[]} readings
+ * @returns {Iterable<Reading>}
+ */
+function newest(readings) {
+  /** @type {Map<string, Reading>} */
+  const latest = new Map();
+  for (const reading of readings) {
+    const key = `${reading.device} ${reading.metric}`;
+    const known = latest.get(key);
+    if (!known || Date.parse(reading.at) >= Date.parse(known.at)) latest.set(key, reading);
+  }
+  return latest.values();
+}
+
+/**
+ * @param {string|undefined} at the instant shown now
+ * @param {string} candidate
+ */
+function isNewer(at, candidate) {
+  return !at || Date.parse(candidate) > Date.parse(at);
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Reading} reading
+ */
+function paintValue(element, reading) {
+  if (!isNewer(element.dataset.at, reading.at)) return;
+  element.dataset.at = reading.at;
+  const number = element.querySelector("[data-value]");
+  const text = formatValue(reading.value, Number(element.dataset.decimals));
+  if (number && number.textContent !== text) {
+    number.textContent = text;
+    element.classList.remove("value-flash");
+    requestAnimationFrame(() => element.classList.add("value-flash"));
+  }
+  const card = element.closest(".metric");
+  if (!card) return;
+  setAge(card.querySelector("time[data-age]"), reading.at);
+  const origin = card.querySelector("[data-origin]");
+  if (!(origin instanceof HTMLElement)) return;
+  origin.textContent = ORIGINS[reading.origin ?? ""] ?? "";
+  origin.hidden = !origin.textContent;
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {Reading} reading
+ */
+function paintDevice(root, reading) {
+  const selector = `.value[data-metric="${CSS.escape(reading.metric)}"]`;
+  for (const element of root.querySelectorAll(selector)) {
+    paintValue(/** @type {HTMLElement} */ (element), reading);
+  }
+  if (!isNewer(root.dataset.at, reading.at)) return;
+  root.dataset.at = reading.at;
+  setAge(root.querySelector("[data-last] time"), reading.at);
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {Reading} reading
+ */
+function paintTanks(root, reading) {
+  for (const element of root.querySelectorAll("[data-tank]")) {
+    const tank = /** @type {SVGElement} */ (element);
+    const percent = levelFrom(tank, reading.metric, reading.value);
+    if (!Number.isFinite(percent) || !isNewer(tank.dataset.at, reading.at)) continue;
+    tank.dataset.at = reading.at;
+    setLevel(tank, percent);
+    const text = root.querySelector("[data-level-text]");
+    if (text) text.textContent = percent.toFixed(0);
+  }
+}
+
+/**
+ * @param {Reading[]} readings of any device, in any order
+ */
+export function paintReadings(readings) {
+  for (const reading of newest(readings)) {
+    const selector = `[data-device="${CSS.escape(reading.device)}"]`;
+    for (const element of document.querySelectorAll(selector)) {
+      const root = /** @type {HTMLElement} */ (element);
+      paintDevice(root, reading);
+      paintTanks(root, reading);
+    }
+  }
+}
