@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Self, TypeVar
 
 from django.apps import apps
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 
 Row = TypeVar("Row", bound=models.Model)
-Viewer = AbstractBaseUser | AnonymousUser
+Viewer = User | AnonymousUser
 
 OPERATING_ROLES = ("operator", "manager")
+MANAGING_ROLES = ("manager",)
 
 
 def sees_everything(user: Viewer) -> bool:
@@ -31,6 +32,10 @@ class ScopedQuerySet(models.QuerySet[Row]):
     def operable_by(self, user: Viewer) -> Self:
         """The rows of the communities that the user operates or manages."""
         return self._within(user, roles=OPERATING_ROLES)
+
+    def managed_by(self, user: Viewer) -> Self:
+        """The rows of the communities that the user manages."""
+        return self._within(user, roles=MANAGING_ROLES)
 
     def _within(self, user: Viewer, roles: tuple[str, ...] | None) -> Self:
         if not user.is_authenticated or not user.is_active:

@@ -9,19 +9,23 @@ from django.db.models.signals import post_migrate
 
 
 class DevicesConfig(AppConfig):
-    """Stores the key check once the tables exist."""
+    """Stores what a new database begins with, once its tables exist."""
 
     name = "devices"
     verbose_name = "Devices"
 
     def ready(self) -> None:
-        """Register checks and the key check's first row."""
-        from devices import checks  # noqa: F401, PLC0415  # registers itself once apps are loaded
+        """Register checks, and what a new database begins with."""
+        from devices import checks  # noqa: F401  # registers itself once apps are loaded
 
-        post_migrate.connect(_ensure_key_check, sender=self)
+        post_migrate.connect(_begin, sender=self)
 
 
-def _ensure_key_check(**kwargs: Any) -> None:
-    from devices.models import KeyCheck  # noqa: PLC0415  # models load after apps
+def _begin(**_: Any) -> None:
+    """The key check and the standard device types; a database that has them stays as it is."""
+    # Models load after apps.
+    from devices.models import KeyCheck
+    from devices.models.standard_types import ensure_standard_types
 
     KeyCheck.ensure()
+    ensure_standard_types()

@@ -17,6 +17,12 @@ else:
 class KeepsSecrets(_ModelForm):
     """A model form in which an empty secret box keeps the stored secret, readable or not."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if isinstance(field, SecretFormField):
+                field.say(getattr(self.instance, name))
+
     def _post_clean(self) -> None:
         stored = {
             name: getattr(self.instance, name)

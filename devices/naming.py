@@ -49,11 +49,11 @@ def _split_unit(text: str) -> tuple[str, str]:
         known = units.canonical(match[1])
         if known is not None:
             return (text[: match.start()] + " " + text[match.end() :]).strip(), known
-    match = _SUFFIX.match(text)
-    if match and match["unit"].lower() not in _AMBIGUOUS_ALONE:
-        known = units.canonical(match["unit"])
-        if known is not None and match["unit"] != text and known != "pH":
-            return match["rest"].strip(), known
+    last = _SUFFIX.match(text)
+    if last and last["unit"].lower() not in _AMBIGUOUS_ALONE:
+        known = units.canonical(last["unit"])
+        if known is not None and known != "pH":
+            return last["rest"].strip(), known
     return text, ""
 
 

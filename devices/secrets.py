@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from cryptography.fernet import InvalidToken
 from django import forms
 from django.db.models.query_utils import DeferredAttribute
+from django.utils.text import capfirst
 from encrypted_model_fields.fields import EncryptedCharField, decrypt_str, encrypt_str
 
 HINT_LENGTH = 4
@@ -158,29 +159,27 @@ class SecretCharField(EncryptedCharField):  # type: ignore[misc]  # the library 
 
     def value_to_string(self, obj: Any) -> str:
         """Serialisers (dumpdata, exports) get the hint, never text or token."""
-        return self.value_from_object(obj).hint
+        return Secret.of(self.value_from_object(obj)).hint
 
     def formfield(self, **kwargs: Any) -> forms.Field:
         """A write-only field: what is stored is never sent to a browser."""
-        return SecretFormField(max_length=self.max_length, required=False, **_presentation(kwargs))
-
-
-def _presentation(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {name: kwargs[name] for name in ("label", "help_text") if name in kwargs}
+        return SecretFormField(
+            max_length=self.max_length,
+            required=False,
+            label=kwargs.get("label", capfirst(self.verbose_name)),
+            help_text=kwargs.get("help_text", str(self.help_text or "")),
+        )
 
 
 class SecretInput(forms.PasswordInput):
-    """A password box that never carries the stored value; its placeholder says what is stored."""
+    """A password box that never carries a value; its placeholder says what is stored."""
 
     def format_value(self, value: Any) -> None:
         """Send nothing back to the browser."""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """Show the hint of the stored secret as a placeholder."""
-        stored = value if isinstance(value, Secret) else Secret("")
-        placeholder = f"{stored.hint} (type to replace)" if stored else "not set"
-        attrs = {"placeholder": placeholder, "autocomplete": "new-password", **(attrs or {})}
-        return super().get_context(name, value, attrs)
+        """Never offered to a password manager as the user's own password."""
+        return super().get_context(name, value, {"autocomplete": "new-password", **(attrs or {})})
 
 
 CLEAR_WORD = "-"
@@ -190,6 +189,10 @@ class SecretFormField(forms.CharField):
     """Empty keeps what is stored; a single «-» removes it; anything else replaces it."""
 
     widget = SecretInput
+
+    def say(self, stored: Secret, note: str = "type to replace") -> None:
+        """Tell in the box what is stored, by its hint."""
+        self.widget.attrs["placeholder"] = f"{stored.hint} ({note})" if stored else stored.hint
 
     def clean(self, value: Any) -> Any:
         """Return the new plain text, `CLEAR_WORD` or '' (keep)."""

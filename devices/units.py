@@ -69,7 +69,8 @@ _UNITS: dict[str, _Unit] = {
 _SPELLINGS: dict[str, str] = {
     "centimeter": "cm", "centimetre": "cm", "centimeters": "cm", "centimetres": "cm", "cms": "cm",
     "meter": "m", "metre": "m", "meters": "m", "metres": "m", "mtr": "m",
-    "millimeter": "mm", "millimetre": "mm", "inch": "in", "inches": "in", "feet": "ft", "foot": "ft",
+    "millimeter": "mm", "millimetre": "mm", "inch": "in", "inches": "in", "feet": "ft",
+    "foot": "ft",
     "l": "L", "liter": "L", "litre": "L", "liters": "L", "litres": "L", "ltr": "L", "lt": "L",
     "ml": "mL", "m3": "m³", "cubic meter": "m³", "cubic metre": "m³", "gallon": "gal",
     "gallons": "gal", "lpm": "L/min", "l/min": "L/min", "l/m": "L/min", "lps": "L/s", "l/s": "L/s",

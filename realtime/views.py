@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from devices.models import Community, Device
 from realtime.messages import VERSION
 from realtime.presenters.device_page import device_context
-from realtime.presenters.facts import Fleet, look_at
+from realtime.presenters.facts import look_at, look_closely
 from realtime.presenters.live import communities_live, device_live, heads
 from realtime.presenters.pages import community_context, overview_context
 from realtime.presenters.snapshot import snapshot
@@ -52,7 +52,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     communities = list(Community.objects.visible_to(request.user))
     # The heads of the topics are read before the values: see `heads`.
     live = communities_live(communities, reverse("overview-snapshot"))
-    fleet = _fleet(request)
+    fleet = look_at(_devices(request), timezone.now())
     context = overview_context(request, communities, fleet, live)
     return _render(request, "overview.html", context, communities)
 
@@ -62,7 +62,8 @@ def community(request: HttpRequest, slug: str) -> HttpResponse:
     """One community: what is wrong, open alerts, and its devices, worst first."""
     shown = get_object_or_404(Community.objects.visible_to(request.user), slug=slug)
     live = communities_live([shown], reverse("community-snapshot", args=[slug]))
-    context = community_context(request, shown, _fleet(request, community=shown), live)
+    fleet = look_at(_devices(request, community=shown), timezone.now())
+    context = community_context(request, shown, fleet, live)
     return _render(request, "community.html", context, [shown])
 
 
@@ -71,7 +72,7 @@ def device(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """One device: its values with their age, its tank, its history, its sources."""
     shown = _device(request, uuid)
     live = device_live(shown, reverse("device-snapshot", args=[uuid]))
-    context = device_context(request, look_at([shown], timezone.now()), live)
+    context = device_context(request, look_closely([shown], timezone.now()), live)
     return _render(request, "device.html", context, [shown.community])
 
 
@@ -80,7 +81,7 @@ def overview_snapshot(request: HttpRequest) -> JsonResponse:
     """Values and states of all the viewer's devices."""
     communities = Community.objects.visible_to(request.user)
     positions = heads([community_topic(pk) for pk in communities.values_list("pk", flat=True)])
-    return JsonResponse(snapshot(_fleet(request), positions))
+    return _snapshot(_devices(request), positions)
 
 
 @data
@@ -88,7 +89,7 @@ def community_snapshot(request: HttpRequest, slug: str) -> JsonResponse:
     """Values and states of a community's devices."""
     shown = get_object_or_404(Community.objects.visible_to(request.user), slug=slug)
     positions = heads([community_topic(shown.pk)])
-    return JsonResponse(snapshot(_fleet(request, community=shown), positions))
+    return _snapshot(_devices(request, community=shown), positions)
 
 
 @data
@@ -96,7 +97,7 @@ def device_snapshot(request: HttpRequest, uuid: UUID) -> JsonResponse:
     """Values and state of one device."""
     shown = _device(request, uuid)
     positions = heads([device_topic(uuid)])
-    return JsonResponse(snapshot(look_at([shown], timezone.now()), positions))
+    return _snapshot([shown], positions)
 
 
 def _device(request: HttpRequest, uuid: UUID) -> Device:
@@ -104,10 +105,14 @@ def _device(request: HttpRequest, uuid: UUID) -> Device:
     return get_object_or_404(devices, uuid=uuid)
 
 
-def _fleet(request: HttpRequest, **which: object) -> Fleet:
+def _devices(request: HttpRequest, **which: object) -> list[Device]:
     devices = Device.objects.visible_to(request.user).filter(**which)
     # Prefetched, not joined: few types and communities are shared by many devices.
-    return look_at(list(devices.prefetch_related("type", "community")), timezone.now())
+    return list(devices.prefetch_related("type", "community"))
+
+
+def _snapshot(devices: Sequence[Device], positions: Mapping[str, str]) -> JsonResponse:
+    return JsonResponse(snapshot(look_closely(devices, timezone.now()), positions))
 
 
 def _render(

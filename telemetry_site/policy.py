@@ -17,7 +17,7 @@ _RELAXED = {
 }
 
 
-class ContentPolicyMiddleware(CSPMiddleware):  # type: ignore[misc]  # the library is untyped
+class ContentPolicyMiddleware(CSPMiddleware):
     """django-csp's middleware, with the relaxed parts chosen by path."""
 
     def process_response(

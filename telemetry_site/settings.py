@@ -70,7 +70,11 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 ADMIN_SKIN = env.str("ADMIN_SKIN", default="unfold")
-_skin_apps = ["unfold", "unfold.contrib.filters"] if ADMIN_SKIN == "unfold" else []
+_skin_apps = (
+    ["unfold", "unfold.contrib.filters", "unfold.contrib.simple_history"]
+    if ADMIN_SKIN == "unfold"
+    else []
+)
 
 INSTALLED_APPS = [
     *_skin_apps,
@@ -269,7 +273,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "devices.pagination.Pages",
-    "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "devices.openapi.Schema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "PAGE_SIZE": 100,
 }

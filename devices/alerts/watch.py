@@ -73,6 +73,11 @@ def open_alert(trouble: Trouble, reason: str, text: str, now: datetime) -> Alert
         return None
 
 
-def resolve_alert(trouble: Trouble, now: datetime) -> bool:
-    """Resolve the open alert of this trouble; says whether there was one."""
-    return bool(Alert.objects.open().filter(key=trouble.key).update(resolved_at=now))
+def resolve_alert(trouble: Trouble, now: datetime) -> list[Alert]:
+    """Resolve the open alerts of this trouble (there is one at most); returns those resolved."""
+    resolved = []
+    for alert in Alert.objects.open().filter(key=trouble.key):
+        if Alert.objects.open().filter(pk=alert.pk).update(resolved_at=now):
+            alert.resolved_at = now
+            resolved.append(alert)
+    return resolved

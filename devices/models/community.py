@@ -30,7 +30,9 @@ class CommunityQuerySet(ScopedQuerySet["Community"]):
 class Community(models.Model):
     """A village, company or household whose members see its devices and nobody else's."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(
+        max_length=100, unique=True, help_text="The village, company or household."
+    )
     slug = models.SlugField(
         max_length=60,
         unique=True,
@@ -81,7 +83,12 @@ class Membership(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
     )
-    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    role = models.CharField(
+        max_length=10,
+        choices=Role.choices,
+        default=Role.VIEWER,
+        help_text="Operators and managers also need “staff status” to open this admin.",
+    )
 
     objects = MembershipQuerySet.as_manager()
 

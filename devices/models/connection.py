@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 from simple_history.models import HistoricalRecords
@@ -17,6 +20,15 @@ class SourceKind(models.TextChoices):
     THINGSPEAK = "thingspeak", "ThingSpeak"
 
 
+def validate_no_secrets(address: str) -> None:
+    """Refuse parts of an address that may hold credentials: addresses are shown and logged."""
+    parts = urlsplit(address)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValidationError(
+            "Enter the address without user name, password, ? and #. Keys have a box of their own."
+        )
+
+
 class ConnectionQuerySet(ScopedQuerySet["Connection"]):
     """Connections, scoped by community; shared ones are the administrator's."""
 
@@ -30,7 +42,9 @@ class Connection(models.Model):
     reading, but blocks who asks too often (`docs/decisions/0003`).
     """
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(
+        max_length=100, unique=True, help_text="Any name, such as “ThingSpeak of the water board”."
+    )
     community = models.ForeignKey(
         Community,
         null=True,
@@ -40,13 +54,16 @@ class Connection(models.Model):
         help_text="Leave empty when several communities share this account.",
     )
     kind = models.CharField(
-        max_length=20, choices=SourceKind.choices, default=SourceKind.THINGSPEAK
+        max_length=20,
+        choices=SourceKind.choices,
+        default=SourceKind.THINGSPEAK,
+        help_text="Which protocol the provider speaks.",
     )
     base_url = models.CharField(
         "address",
         max_length=300,
         default="https://api.thingspeak.com",
-        validators=[URLValidator(schemes=["https", "http"])],
+        validators=[URLValidator(schemes=["https", "http"]), validate_no_secrets],
         help_text="Where the provider's API answers. For ThingSpeak: https://api.thingspeak.com",
     )
     account_key = SecretCharField(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
@@ -12,6 +12,12 @@ from simple_history.models import HistoricalRecords
 from devices.access import ScopedQuerySet
 from devices.models.community import Community
 from devices.models.priority import Priority
+
+validate_metric_name = RegexValidator(
+    r"^[a-z][a-z0-9_]*$",
+    "Begin with a small letter and use small letters, digits and underscores only, such as "
+    "water_level_cm.",
+)
 
 
 class Picture(models.TextChoices):
@@ -33,8 +39,15 @@ class DeviceType(models.Model):
     """A kind of device, with what a new device of that kind starts from."""
 
     name = models.CharField(max_length=60, unique=True)
-    slug = models.SlugField(max_length=60, unique=True)
-    picture = models.CharField(max_length=12, choices=Picture.choices, default=Picture.GENERIC)
+    slug = models.SlugField(
+        max_length=60, unique=True, help_text="Short name for programs, such as “flow-meter”."
+    )
+    picture = models.CharField(
+        max_length=12,
+        choices=Picture.choices,
+        default=Picture.GENERIC,
+        help_text="How such devices are drawn on the dashboards.",
+    )
     default_priority = models.PositiveSmallIntegerField(
         choices=Priority.choices,
         default=Priority.NORMAL,
@@ -64,10 +77,12 @@ class DeviceQuerySet(ScopedQuerySet["Device"]):
 class Device(models.Model):
     """One thing that is measured: a tank, a pump, a cold room."""
 
-    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    uuid = models.UUIDField("UUID", default=uuid.uuid4, unique=True, editable=False)
     community = models.ForeignKey(Community, on_delete=models.CASCADE, related_name="devices")
     type = models.ForeignKey(DeviceType, on_delete=models.PROTECT, related_name="devices")
-    name = models.CharField(max_length=100)
+    name = models.CharField(
+        max_length=100, help_text="What people call it: “School tank”. Unique in its community."
+    )
     place = models.CharField(
         max_length=200, blank=True, help_text="Where people find it: “behind the school”."
     )
@@ -95,10 +110,14 @@ class Device(models.Model):
         help_text="Water depth when full. Lets the dashboard draw the tank at its level.",
     )
     tank_capacity_l = models.FloatField(
-        "tank capacity (litres)", null=True, blank=True, validators=[MinValueValidator(1)]
+        "tank capacity (litres)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="What it holds when full. May stay empty.",
     )
-    installed_at = models.DateField(null=True, blank=True)
-    notes = models.TextField(blank=True)
+    installed_at = models.DateField("installed on", null=True, blank=True)
+    notes = models.TextField(blank=True, help_text="Shown to the community on the device's page.")
     enabled = models.BooleanField(
         default=True,
         help_text="Switch off during maintenance: the device is shown as paused and raises no "
@@ -130,11 +149,19 @@ class DefaultMetric(models.Model):
     device_type = models.ForeignKey(
         DeviceType, on_delete=models.CASCADE, related_name="default_metrics"
     )
-    name = models.CharField(max_length=60, help_text="Canonical name such as water_level_cm.")
-    label = models.CharField(max_length=60)
-    unit = models.CharField(max_length=20, blank=True)
-    minimum = models.FloatField(null=True, blank=True)
-    maximum = models.FloatField(null=True, blank=True)
+    name = models.CharField(
+        max_length=60,
+        validators=[validate_metric_name],
+        help_text="Name with its unit, such as water_level_cm.",
+    )
+    label = models.CharField(max_length=60, help_text="What people read: “Water level”.")
+    unit = models.CharField(max_length=20, blank=True, help_text="cm, °C, kW, L/min, %, …")
+    minimum = models.FloatField(
+        "smallest valid", null=True, blank=True, help_text="Readings below are refused."
+    )
+    maximum = models.FloatField(
+        "largest valid", null=True, blank=True, help_text="Readings above are refused."
+    )
 
     class Meta:
         ordering = ["device_type", "pk"]

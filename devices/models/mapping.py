@@ -31,9 +31,18 @@ class FieldMapping(models.Model):
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="mappings")
     field = models.CharField(max_length=100, help_text="The source's field: field1 … field8.")
     metric = models.ForeignKey(Metric, on_delete=models.CASCADE, related_name="mappings")
-    data_type = models.CharField(max_length=8, choices=DataType.choices, default=DataType.FLOAT)
+    data_type = models.CharField(
+        "type",
+        max_length=8,
+        choices=DataType.choices,
+        default=DataType.FLOAT,
+        help_text="What the field's text is read as.",
+    )
     decimal_mark = models.CharField(
-        max_length=1, choices=DecimalMark.choices, default=DecimalMark.POINT
+        max_length=1,
+        choices=DecimalMark.choices,
+        default=DecimalMark.POINT,
+        help_text="How the device writes fractions.",
     )
     scale = models.FloatField(default=1.0, help_text="The number received is multiplied by this.")
     offset = models.FloatField(default=0.0, help_text="Added after multiplying.")
@@ -55,7 +64,7 @@ class FieldMapping(models.Model):
         blank=True,
         help_text="In the metric's unit. Empty: the metric's own limit.",
     )
-    enabled = models.BooleanField(default=True)
+    enabled = models.BooleanField(default=True, help_text="Switch off to ignore the field.")
 
     objects = FieldMappingQuerySet.as_manager()
     history = HistoricalRecords()
@@ -78,6 +87,10 @@ class FieldMapping(models.Model):
             )
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValidationError({"maximum": "The largest value must not be below the smallest."})
+        if self.metric_id and self.source_id and self.metric.device_id != self.source.device_id:
+            raise ValidationError(
+                {"metric": "This metric belongs to another device than the channel."}
+            )
         if self.metric_id and self.unit and units.conversion(self.unit, self.metric.unit) is None:
             raise ValidationError(
                 {

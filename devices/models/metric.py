@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator
 from django.db import models
 
 from devices.access import ScopedQuerySet
-from devices.models.device import Device
+from devices.models.device import Device, validate_metric_name
 
 
 class DataType(models.TextChoices):
@@ -31,13 +31,8 @@ class Metric(models.Model):
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="metrics")
     name = models.CharField(
         max_length=60,
-        validators=[
-            RegexValidator(
-                r"^[a-z][a-z0-9_]*$",
-                "Use small letters, digits and underscores, such as water_level_cm.",
-            )
-        ],
-        help_text="Canonical name with its unit, such as water_level_cm.",
+        validators=[validate_metric_name],
+        help_text="Name with its unit, such as water_level_cm.",
     )
     label = models.CharField(max_length=60, help_text="What people read: “Water level”.")
     unit = models.CharField(max_length=20, blank=True, help_text="cm, °C, kW, L/min, %, …")
@@ -46,10 +41,16 @@ class Metric(models.Model):
         default=1, validators=[MaxValueValidator(6)], help_text="Digits shown after the point."
     )
     minimum = models.FloatField(
-        null=True, blank=True, help_text="Readings below are refused, with a reason."
+        "smallest valid",
+        null=True,
+        blank=True,
+        help_text="Readings below are refused.",
     )
     maximum = models.FloatField(
-        null=True, blank=True, help_text="Readings above are refused, with a reason."
+        "largest valid",
+        null=True,
+        blank=True,
+        help_text="Readings above are refused.",
     )
     expected_every_s = models.PositiveIntegerField(
         "a reading is expected every (seconds)",

@@ -13,7 +13,6 @@ from devices.access import ScopedQuerySet
 from devices.models.connection import Connection, SourceKind
 from devices.models.device import Device
 from devices.models.priority import Priority
-from devices.models.priority import Priority
 from devices.secrets import SecretCharField
 
 
@@ -28,8 +27,19 @@ class Source(models.Model):
 
     KIND: ClassVar[SourceKind]
 
-    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="sources")
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="sources")
+    device = models.ForeignKey(
+        Device,
+        on_delete=models.CASCADE,
+        related_name="sources",
+        help_text="What is measured. A new one can be added with the button beside the box.",
+    )
+    connection = models.ForeignKey(
+        Connection,
+        on_delete=models.RESTRICT,  # goes only together with its sources
+        related_name="sources",
+        help_text="The account it is read through. A new one can be added with the button beside "
+        "the box.",
+    )
     kind = models.CharField(max_length=20, choices=SourceKind.choices, editable=False)
     interval_s = models.PositiveIntegerField(
         "interval (seconds)",
@@ -80,12 +90,6 @@ class Source(models.Model):
         return Priority(self.device.type.default_priority if own is None else own)
 
 
-class ThingSpeakChannelQuerySet(ScopedQuerySet["ThingSpeakChannel"]):
-    """ThingSpeak channels, scoped by community."""
-
-    community_path = "device__community"
-
-
 class ThingSpeakChannel(Source):
     """A ThingSpeak channel: its number and, when it is private, its read key."""
 
@@ -104,8 +108,7 @@ class ThingSpeakChannel(Source):
         "single - to remove it.",
     )
 
-    objects = ThingSpeakChannelQuerySet.as_manager()
-    history = HistoricalRecords(excluded_fields=["source_ptr"])
+    history = HistoricalRecords()
 
     class Meta:
         verbose_name = "ThingSpeak channel"
@@ -115,7 +118,7 @@ class ThingSpeakChannel(Source):
         return f"ThingSpeak channel {self.channel_id} of {self.device}"
 
     def clean(self) -> None:
-        """Refuse a connection of another kind, and a channel that is already read for the device."""
+        """Refuse a connection of another kind, and a channel the device reads already."""
         if self.connection_id and self.connection.kind != SourceKind.THINGSPEAK:
             raise ValidationError({"connection": "Choose a connection of the kind ThingSpeak."})
         same = ThingSpeakChannel.objects.filter(

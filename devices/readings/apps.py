@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class ReadingsConfig(AppConfig):
-    """Readings have their own label and migrations: configuration and billions of rows part here."""
+    """Own label, own migrations: configuration and billions of rows part here."""
 
     name = "devices.readings"
     label = "readings"

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 Value = float | int | bool | str
+
+# Beyond this a number is no measurement, and the squares that statistics need would overflow.
+LARGEST = 1e150
+
+
+def storable(value: Value) -> bool:
+    """Whether the store takes the value: text, on/off, or a number it can give back unchanged.
+
+    Refused: NaN, infinities, numbers beyond ±LARGEST, whole numbers that a double cannot hold, and
+    text with a NUL or half a surrogate pair, which no database takes.
+    """
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, str):
+        return (value.isascii() and "\0" not in value) or _is_text(value)
+    return -LARGEST <= value <= LARGEST and float(value) == value
+
+
+def _is_text(value: str) -> bool:
+    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value)
 
 
 class Origin(StrEnum):
@@ -63,18 +84,22 @@ class Reading:
     sequence: int
     value: Value
     origin: Origin = Origin.LIVE
+    revised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
     """What a write changed: values that were not there before, and values that differ now.
 
-    Both hold only the changed values; a sample written again appears in neither.
+    Both hold only the changed values, ordered by (device, at, sequence); a sample written again
+    appears in neither. `unchanged` counts single values that were there already. `expired` holds
+    samples older than what the store still keeps (`drop_before`): they were not stored.
     """
 
     new: Sequence[Sample] = ()
     revised: Sequence[Sample] = ()
     unchanged: int = 0
+    expired: Sequence[Sample] = ()
 
     @property
     def new_values(self) -> int:
@@ -99,17 +124,25 @@ class HistoryRequest:
 
 @dataclass(frozen=True, slots=True)
 class AggregateRequest:
-    """Buckets of one metric over [since, until); `width` is each bucket's length."""
+    """Buckets of one metric over [since, until).
+
+    `width` is a fixed length, aligned to whole multiples since 1970-01-01 UTC, or Tier.DAY or
+    Tier.MONTH: calendar days or months in the zone of the metric's community. Only readings inside
+    [since, until) count, also in the first and the last bucket.
+    """
 
     metric: int
     since: datetime
     until: datetime
-    width: timedelta
+    width: timedelta | Tier
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Statistics of the readings in [start, start + width)."""
+    """Statistics of the readings of one bucket, which begins at `start`.
+
+    `first` and `last` are the values with the smallest and largest (at, sequence).
+    """
 
     start: datetime
     count: int
@@ -119,16 +152,44 @@ class Bucket:
     sum_of_squares: float
     first: float
     last: float
+    first_at: datetime
+    last_at: datetime
 
     @property
     def average(self) -> float:
         """Mean of the readings in the bucket."""
         return self.sum / self.count
 
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the readings in the bucket (of the population)."""
+        variance = self.sum_of_squares / self.count - self.average**2
+        return math.sqrt(max(variance, 0.0))  # rounding may leave a hair below nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """The answer of an aggregate: which tier was read, and the buckets that hold readings."""
+    """The answer of an aggregate: the coarsest tier that was read, and the buckets with readings.
+
+    What that tier does not hold yet (the newest readings, late ones) was read from finer ones.
+    """
 
     tier: Tier
     buckets: Sequence[Bucket] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCompleteness:
+    """How many readings a calendar day holds, and how many its metric's cadence promises.
+
+    `expected` is None when the metric states no cadence: nothing is guessed then.
+    """
+
+    day: date
+    count: int
+    expected: int | None
+
+    @property
+    def ratio(self) -> float | None:
+        """The share that is there, between 0 and 1; None when nothing is known to be expected."""
+        return min(self.count / self.expected, 1.0) if self.expected else None

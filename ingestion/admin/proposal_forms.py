@@ -169,9 +169,10 @@ class BaseProposals(_FormSet):
             data = form.cleaned_data if form.is_valid() else {}
             if not data.get("use"):
                 continue
-            if data["name"] in names:
+            name = data["name"]
+            if name in names:
                 form.add_error("name", "Another field feeds this metric already.")
-            names.add(data["name"])
+            names.add(name)
 
     def chosen(self) -> list[Proposal]:
         """The proposals that are to be stored. Only for a valid table."""

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("devices", "0002_device_types"),
+        ("devices", "0001_initial"),
     ]
 
     operations = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -98,7 +99,7 @@ def test_scale_offset_and_unit_are_those_of_ingestion() -> None:
         ({"minimum": 5.0, "maximum": 1.0}, "must not be below"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(change: dict[str, object], words: str) -> None:
+def test_settings_that_cannot_work_are_refused(change: dict[str, Any], words: str) -> None:
     found = replace(only("Water Level (cm)", "1"), **change)
     with pytest.raises(Unusable, match=words):
         preview(found, LEVEL)

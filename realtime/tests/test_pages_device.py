@@ -87,7 +87,7 @@ def test_a_value_comes_with_its_age_and_what_is_expected(
     assert value.age_s is not None
     assert 19 <= value.age_s < 30
     assert value.expected_every_s == 120
-    assert value.history_url == f"/api/v1/metrics/{level.pk}/history/"
+    assert value.history_url == f"/api/v1/metrics/{level.pk}/series/"
 
 
 def test_expectations_what_people_said_then_the_source_then_the_type(

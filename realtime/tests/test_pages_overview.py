@@ -119,11 +119,11 @@ def test_a_filter_that_is_no_state_is_none(member: Client) -> None:
 
 
 def test_long_lists_are_cut_and_say_so(member: Client, hill: Community, via: Connection) -> None:
-    for n in range(52):
+    for n in range(32):
         network.device(hill, f"Newcomer {n}")
     response = member.get("/", {"state": "new"})
-    assert len(response.context["attention"]) == 50
-    assert "The first 50 of 52." in response.content.decode()
+    assert len(response.context["attention"]) == 30
+    assert "The first 30 of 32." in response.content.decode()
 
 
 def test_a_rejected_key_asks_for_attention_although_the_device_is_new(

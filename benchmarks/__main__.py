@@ -1,0 +1,54 @@
+"""Run one benchmark, or all: `python -m benchmarks [NAME]`."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from benchmarks.report import Figure
+from benchmarks.site import temporary_site
+
+# Each module has `run() -> Iterable[Figure]`; it is imported once its temporary site is configured.
+BENCHMARKS = {"page": "benchmarks.page", "paint": "benchmarks.paint"}
+
+
+def main(arguments: list[str]) -> int:
+    """Print one line a figure; 1 when a benchmark could not be run, 2 for an unknown name."""
+    if not arguments:
+        return run_all()
+    if len(arguments) > 1 or arguments[0] not in BENCHMARKS:
+        print(f"usage: python -m benchmarks [{' | '.join(BENCHMARKS)}]", file=sys.stderr)
+        return 2
+    return run_one(arguments[0])
+
+
+def run_one(name: str) -> int:
+    """Run a benchmark in this process."""
+    try:
+        with temporary_site():
+            module = importlib.import_module(BENCHMARKS[name])
+            run = cast("Callable[[], Iterable[Figure]]", module.run)
+            for figure in run():
+                print(figure.line(), flush=True)
+    except Exception:
+        print(f"Benchmark {name} could not be run:", file=sys.stderr)
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def run_all() -> int:
+    """Run each benchmark in a process of its own: each configures a site of its own."""
+    codes = [
+        subprocess.run([sys.executable, "-m", "benchmarks", name], check=False).returncode
+        for name in BENCHMARKS
+    ]
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""What a benchmark says: one figure beside its limit, as one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from benchmarks.machine import machine
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`ours` beside `limit`, both in `unit` and the smaller the better; from `samples` measures."""
+
+    name: str
+    ours: float
+    limit: float
+    unit: str
+    samples: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times better than the limit; below 1 the limit is missed."""
+        return self.limit / self.ours
+
+    def line(self) -> str:
+        """The figure as one line of JSON, with the machine it was measured on."""
+        rounded = {"ours": round(self.ours, 2), "ratio": round(self.ratio, 2)}
+        return json.dumps({**asdict(self), **rounded, "machine": machine()}, ensure_ascii=False)
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """The smallest measured value that at least `percent` of the values do not exceed."""
+    if not values:
+        raise ValueError("There is no percentile of nothing.")
+    ordered = sorted(values)
+    place = -(-len(ordered) * percent // 100)  # rounded up
+    return ordered[max(int(place), 1) - 1]

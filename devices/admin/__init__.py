@@ -1,0 +1,7 @@
+"""The admin of everything people configure, and the bases of every other app's admin pages."""
+
+from __future__ import annotations
+
+from devices.admin import community, connection, device, people
+
+__all__ = ["community", "connection", "device", "people"]

@@ -1,0 +1,70 @@
+"""What the store holds, to look at. Nobody edits readings."""
+
+from __future__ import annotations
+
+import json
+
+from django.contrib import admin
+
+from devices.admin.base import ReadOnlyAdmin, VisibleOnly
+from devices.readings.models import Latest, ReceivedEntry, RollupEntry
+from devices.readings.store.tables import ORIGIN_OF
+
+
+@admin.register(Latest)
+class LatestAdmin(ReadOnlyAdmin):
+    """The newest value of every metric."""
+
+    list_display = ["device", "metric", "value", "at", "sequence", "origin_name", "revised"]
+    list_filter = [("metric__device__community", VisibleOnly)]
+    list_select_related = ["metric__device"]
+    search_fields = ["metric__name", "metric__label", "metric__device__name"]
+    ordering = ["-at", "metric"]
+
+    @admin.display(ordering="metric__device__name")
+    def device(self, row: Latest) -> str:
+        """The device's name."""
+        return row.metric.device.name
+
+    @admin.display
+    def value(self, row: Latest) -> str:
+        """The value in the metric's unit."""
+        if row.number is not None:
+            return f"{row.number:.{row.metric.decimals}f} {row.metric.unit}".strip()
+        if row.flag is not None:
+            return "on" if row.flag else "off"
+        return row.text or ""
+
+    @admin.display(description="origin")
+    def origin_name(self, row: Latest) -> str:
+        """How it reached us."""
+        return ORIGIN_OF[row.origin].value
+
+
+@admin.register(ReceivedEntry)
+class ReceivedEntryAdmin(ReadOnlyAdmin):
+    """Entries as their sources sent them, newest first."""
+
+    list_display = ["at", "source", "sequence", "as_received"]
+    list_filter = [("source__device", VisibleOnly)]
+    list_select_related = ["source__device"]
+
+    @admin.display(description="fields as received")
+    def as_received(self, row: ReceivedEntry) -> str:
+        """The fields as JSON."""
+        return json.dumps(row.fields, ensure_ascii=False)
+
+
+@admin.register(RollupEntry)
+class RollupEntryAdmin(ReadOnlyAdmin):
+    """Days and months of every metric, newest first."""
+
+    list_display = ["bucket", "tier", "device", "metric", "count", "minimum", "average", "maximum"]
+    list_filter = ["tier", ("metric__device", VisibleOnly)]
+    list_select_related = ["metric__device"]
+    search_fields = ["metric__name", "metric__label", "metric__device__name"]
+
+    @admin.display(ordering="metric__device__name")
+    def device(self, row: RollupEntry) -> str:
+        """The device's name."""
+        return row.metric.device.name

@@ -1,0 +1,33 @@
+"""The tables of the time series. Only the store writes them; others speak in metrics."""
+
+from devices.readings.models.lists import ReceivedEntry, RollupEntry
+from devices.readings.models.rows import SLOTS, Received, Row, Slot, Stream, TextValue
+from devices.readings.models.tiers import (
+    DayZone,
+    LateLog,
+    Latest,
+    RollupDay,
+    RollupHour,
+    RollupMonth,
+    Summary,
+    Watermark,
+)
+
+__all__ = [
+    "SLOTS",
+    "DayZone",
+    "LateLog",
+    "Latest",
+    "Received",
+    "ReceivedEntry",
+    "RollupDay",
+    "RollupEntry",
+    "RollupHour",
+    "RollupMonth",
+    "Row",
+    "Slot",
+    "Stream",
+    "Summary",
+    "TextValue",
+    "Watermark",
+]

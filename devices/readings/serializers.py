@@ -1,0 +1,65 @@
+"""Readings in API answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from devices.models import Metric
+from devices.readings.represent import represent
+from devices.readings.samples import Origin, Reading, Tier
+
+
+@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "boolean"}, {"type": "string"}]})
+class ValueField(serializers.Field):  # type: ignore[type-arg]  # not subscriptable at run time
+    """A number, on/off or text, by the metric's data type."""
+
+
+class ReadingSerializer(serializers.Serializer[tuple[Reading, Metric, str]]):
+    """One reading, from (reading, metric, device uuid)."""
+
+    device = serializers.UUIDField(help_text="The device's UUID.")
+    metric = serializers.CharField(help_text="The metric's canonical name, such as water_level_cm.")
+    at = serializers.DateTimeField(help_text="When it was measured, UTC.")
+    value = ValueField(help_text="In the metric's unit.")
+    sequence = serializers.IntegerField(help_text="The source's own entry number, or 0.")
+    origin = serializers.ChoiceField(
+        choices=[origin.value for origin in Origin], help_text="How it reached us."
+    )
+
+    def to_representation(self, instance: tuple[Reading, Metric, str]) -> dict[str, Any]:
+        """The one form in which readings leave the site."""
+        return represent(*instance)
+
+
+class HistorySerializer(serializers.Serializer[dict[str, Any]]):
+    """A page of readings."""
+
+    next = serializers.URLField(allow_null=True, help_text="The next page, if there is more.")
+    results = ReadingSerializer(many=True)
+
+
+class LatestSerializer(serializers.Serializer[dict[str, Any]]):
+    """The newest reading of each metric that was ever heard."""
+
+    results = ReadingSerializer(many=True)
+
+
+class SeriesSerializer(serializers.Serializer[dict[str, Any]]):
+    """A chart's columns, all of one length; null where the line is broken."""
+
+    tier = serializers.ChoiceField(
+        choices=[tier.value for tier in Tier], help_text="The coarsest resolution it was read from."
+    )
+    bucket_s = serializers.FloatField(
+        allow_null=True, help_text="Seconds in each bucket; null: the readings themselves."
+    )
+    unit = serializers.CharField(allow_blank=True)
+    at = serializers.ListField(
+        child=serializers.FloatField(), help_text="Seconds since 1970; a bucket's beginning."
+    )
+    min = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    avg = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    max = serializers.ListField(child=serializers.FloatField(allow_null=True))

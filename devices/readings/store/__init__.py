@@ -1,0 +1,45 @@
+"""Where readings are kept: one protocol, one file for each engine."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from devices.readings.store.base import (
+    NotNumeric,
+    NotStorable,
+    ReadingStore,
+    TooManyBuckets,
+    UnknownMetric,
+)
+from devices.readings.store.engine import Engine
+from devices.readings.store.postgresql import PostgresqlEngine
+from devices.readings.store.sql import SqlStore
+from devices.readings.store.sqlite import SqliteEngine
+
+__all__ = [
+    "NotNumeric",
+    "NotStorable",
+    "ReadingStore",
+    "TooManyBuckets",
+    "UnknownMetric",
+    "get_store",
+]
+
+_STORES: dict[str, SqlStore] = {
+    vendor: SqlStore(engine)
+    for vendor, engine in dict[str, Engine](
+        sqlite=SqliteEngine(), postgresql=PostgresqlEngine()
+    ).items()
+}
+
+
+def get_store() -> ReadingStore:
+    """The store on the default database; raises ImproperlyConfigured for other vendors."""
+    try:
+        return _STORES[connection.vendor]
+    except KeyError as error:
+        raise ImproperlyConfigured(
+            f"Readings cannot be kept in {connection.display_name}: DATABASE_URL must name "
+            "SQLite or PostgreSQL."
+        ) from error

@@ -1,0 +1,174 @@
+"""Statistics from the coarsest tier that answers exactly, and from finer ones at its edges."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from devices.models import DataType
+from devices.readings.instants import HOUR
+from devices.readings.periods import (
+    Span,
+    calendar_spans,
+    clip,
+    day_of,
+    day_span,
+    fixed_spans,
+    month_span,
+    split_hours,
+)
+from devices.readings.samples import AggregateRequest, Bucket, Buckets, DayCompleteness, Tier
+from devices.readings.store.base import NotNumeric, TooManyBuckets
+from devices.readings.store.engine import Engine
+from devices.readings.store.reading import Subject, subject_of
+from devices.readings.store.summary import (
+    STATISTICS,
+    TIER_TABLES,
+    pieces_of_readings,
+    pieces_of_tier,
+    summary,
+)
+
+MAX_BUCKETS = 20_000
+_PERIODS = {Tier.DAY: day_span, Tier.MONTH: month_span}
+
+
+def aggregate(engine: Engine, request: AggregateRequest) -> Buckets:
+    """See `ReadingStore.aggregate`."""
+    subject = _numeric(engine, request.metric)
+    spans = _buckets_of(request, subject.zone)
+    pending = _pending(engine, subject, spans)
+    tier, rest = Tier.RAW, spans
+    buckets: list[Bucket] = []
+    if isinstance(request.width, Tier) and subject.days_ready:
+        ready, rest = _ready(request, spans, subject.rolled, pending)
+        if ready:
+            tier = request.width
+            buckets = _of_tier(engine, subject, tier, ready)
+    hours: list[Span] = []
+    readings: list[Span] = []
+    for span in rest:
+        part = clip(span, request.since, request.until)
+        inner, edges = split_hours(part, subject.rolled, pending)
+        hours += inner
+        readings += edges
+    if hours and tier is Tier.RAW:
+        tier = Tier.HOUR
+    buckets += _summed(engine, subject.metric, hours, readings)
+    return Buckets(tier, sorted(buckets, key=lambda bucket: bucket.start))
+
+
+def _summed(
+    engine: Engine, metric: int, hours: Sequence[Span], readings: Sequence[Span]
+) -> list[Bucket]:
+    """Statistics by bucket, of whole hours from their tier and of the rest from readings."""
+    pieces = []
+    if hours:
+        spans = [(metric, span) for span in hours]
+        pieces.append(pieces_of_tier(engine, Tier.HOUR, spans, "m.id"))
+    if readings:
+        spans = [(metric, span) for span in readings]
+        pieces.append(pieces_of_readings(engine, spans, "m.id"))
+    if not pieces:
+        return []
+    return [_bucket(engine, row[1:]) for row in engine.query(*summary(pieces))]
+
+
+def _numeric(engine: Engine, metric: int) -> Subject:
+    subject = subject_of(engine, metric)
+    if subject.data_type == DataType.TEXT:
+        raise NotNumeric("Text has no minimum, maximum or average.")
+    return subject
+
+
+def _buckets_of(request: AggregateRequest, zone: ZoneInfo) -> list[Span]:
+    """Every bucket that touches the request's range."""
+    since, until, width = request.since, request.until, request.width
+    length = timedelta(days=1) if isinstance(width, Tier) else width
+    if length <= timedelta() or (until - since) / length > MAX_BUCKETS:
+        raise TooManyBuckets(f"More than {MAX_BUCKETS} buckets.")
+    if isinstance(width, timedelta):
+        return list(fixed_spans(width, since, until))
+    return list(calendar_spans(_PERIODS[width], since, until, zone))
+
+
+def _pending(engine: Engine, subject: Subject, spans: Sequence[Span]) -> list[datetime]:
+    """Hours that the tiers do not hold rightly yet, in order."""
+    if not spans:
+        return []
+    rows = engine.query(
+        "SELECT DISTINCT hour FROM readings_latelog "
+        "WHERE device_id = %s AND hour >= %s AND hour < %s ORDER BY hour",
+        [
+            subject.device,
+            engine.instant(spans[0].since - HOUR),
+            engine.instant(spans[-1].until),
+        ],
+    )
+    return [engine.moment(hour) for (hour,) in rows]
+
+
+def _ready(
+    request: AggregateRequest, spans: Sequence[Span], rolled: datetime, pending: Sequence[datetime]
+) -> tuple[list[Span], list[Span]]:
+    """Calendar buckets that their tier answers, and those that it does not."""
+    ready: list[Span] = []
+    rest: list[Span] = []
+    for span in spans:
+        whole = request.since <= span.since and span.until <= min(request.until, rolled)
+        # An hour may begin in the day before.
+        touching = bisect_right(pending, span.since - HOUR)
+        stale = touching < len(pending) and pending[touching] < span.until
+        (ready if whole and not stale else rest).append(span)
+    return ready, rest
+
+
+def _of_tier(engine: Engine, subject: Subject, tier: Tier, ready: Sequence[Span]) -> list[Bucket]:
+    """The buckets of a calendar tier, as they are."""
+    wanted = {span.bucket for span in ready}
+    rows = engine.query(
+        f"SELECT bucket, {STATISTICS} FROM {TIER_TABLES[tier]} "
+        "WHERE metric_id = %s AND bucket >= %s AND bucket <= %s",
+        [subject.metric, engine.instant(ready[0].bucket), engine.instant(ready[-1].bucket)],
+    )
+    return [bucket for row in rows if (bucket := _bucket(engine, row)).start in wanted]
+
+
+def _bucket(engine: Engine, row: Sequence[Any]) -> Bucket:
+    start, first_at, last_at = (engine.moment(stored) for stored in (row[0], *row[-2:]))
+    values: list[Any] = [start, *row[1:-2], first_at, last_at]
+    return Bucket(*values)
+
+
+def statistics(engine: Engine, metric: int, since: datetime, until: datetime) -> Bucket | None:
+    """See `ReadingStore.statistics`."""
+    subject = _numeric(engine, metric)
+    span = Span(since, since, until)
+    if since >= until:
+        return None
+    hours, readings = split_hours(span, subject.rolled, _pending(engine, subject, [span]))
+    buckets = _summed(engine, metric, hours, readings)
+    return buckets[0] if buckets else None
+
+
+def completeness(
+    engine: Engine, metric: int, since: datetime, until: datetime
+) -> list[DayCompleteness]:
+    """See `ReadingStore.completeness`."""
+    subject = subject_of(engine, metric)
+    request = AggregateRequest(metric, since, until, Tier.DAY)
+    counts = {bucket.start: bucket.count for bucket in aggregate(engine, request).buckets}
+    every = subject.expected_every_s
+    days = []
+    for span in _buckets_of(request, subject.zone):
+        part = clip(span, since, until)
+        expected = int((part.until - part.since).total_seconds() // every) if every else None
+        days.append(
+            DayCompleteness(day_of(span.since, subject.zone), counts.get(span.bucket, 0), expected)
+        )
+    return days

@@ -1,0 +1,86 @@
+"""What every readings store can do. Callers speak in metrics and samples, never in queries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from devices.readings.samples import (
+    AggregateRequest,
+    Bucket,
+    Buckets,
+    DayCompleteness,
+    HistoryRequest,
+    Reading,
+    Received,
+    Sample,
+    WriteResult,
+)
+
+
+class UnknownMetric(LookupError):
+    """A sample or request names a metric that does not exist, or that is another device's."""
+
+
+class NotStorable(ValueError):
+    """A sample holds a value that `samples.storable` refuses; nothing of the batch was written."""
+
+
+class NotNumeric(ValueError):
+    """Statistics were asked of a text metric."""
+
+
+class TooManyBuckets(ValueError):
+    """A request asks for more buckets than anybody can read."""
+
+
+class ReadingStore(Protocol):
+    """The time series of all devices, each reading held once.
+
+    Identity of a sample is (device, at, sequence), `at` to the millisecond. Everything joins the
+    caller's transaction on the default connection, if there is one.
+    """
+
+    def write(self, samples: Sequence[Sample], received: Sequence[Received] = ()) -> WriteResult:
+        """Store samples and entries as received; says what that changed.
+
+        A repeat changes nothing. Samples with one identity merge: metrics that were not there
+        before are new. A value that differs from the stored one replaces it, is marked, and counts
+        as revised. Of two samples in one batch with one identity, the later one wins.
+        Raises UnknownMetric or NotStorable before anything is written.
+        """
+
+    def latest(self, metrics: Collection[int]) -> Mapping[int, Reading]:
+        """The newest reading of each metric by its own time; metrics never heard are absent."""
+
+    def history(self, request: HistoryRequest) -> Sequence[Reading]:
+        """One page of a metric's readings, ordered by (at, sequence)."""
+
+    def aggregate(self, request: AggregateRequest) -> Buckets:
+        """Statistics of a number or on/off metric (on counts as 1) in buckets without gaps or
+        overlap, from the coarsest tier that answers exactly. Empty buckets are absent.
+
+        Raises NotNumeric for text, TooManyBuckets for an absurd width.
+        """
+
+    def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:
+        """The same over all of [since, until); None when it holds no reading."""
+
+    def completeness(
+        self, metric: int, since: datetime, until: datetime
+    ) -> Sequence[DayCompleteness]:
+        """Readings held and expected for each calendar day of the community's zone."""
+
+    def drop_before(self, before: datetime) -> int:
+        """Drop readings older than `before` (tiers stay) and refuse such samples from now on.
+
+        Two days more are kept, so that every day which can still change has all its readings.
+        Only what is rolled up is dropped. Returns how many rows went.
+        """
+
+    def roll_up(self, now: datetime) -> int:
+        """Bring the tiers up to date with everything committed; returns how many buckets changed.
+
+        Safe to call from anywhere at any time: of two callers at once, one does the work.
+        """

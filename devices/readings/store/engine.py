@@ -1,0 +1,91 @@
+"""What the two SQL engines do differently; everything else is one dialect."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from devices.readings.store.tables import Key, Record, Table
+
+
+class Engine(ABC):
+    """Locks, instants, relations made of parameters, and idempotent inserts."""
+
+    batch: int
+    """Records in one statement."""
+    rolled_at_once: int
+    """Device hours that the roller does in one transaction: how long others may have to wait."""
+
+    @abstractmethod
+    def hold_open(self) -> None:
+        """Keep the watermark where it is until the transaction ends; many writers may."""
+
+    @abstractmethod
+    def hold_closed(self) -> None:
+        """Wait until no writer holds the watermark, and keep writers out till the end."""
+
+    @abstractmethod
+    def become_roller(self) -> bool:
+        """Whether this transaction may drain the late log: one at a time does."""
+
+    @abstractmethod
+    def instant(self, at: datetime) -> Any:
+        """An aware instant as a parameter, to the millisecond."""
+
+    @abstractmethod
+    def moment(self, stored: Any) -> datetime:
+        """A stored instant as aware UTC."""
+
+    @abstractmethod
+    def hour_of(self, column: str) -> str:
+        """SQL: the beginning of the UTC hour of an instant."""
+
+    @abstractmethod
+    def relation(
+        self, name: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, list[Any]]:
+        """SQL for a relation of given rows to select from, and its parameters.
+
+        `columns` are (name, PostgreSQL type); instants come as `instant()` made them.
+        """
+
+    @abstractmethod
+    def for_each(self, table: str, alias: str, condition: str) -> str:
+        """SQL: join, for each row so far, the few rows of a big table that its index finds."""
+
+    @abstractmethod
+    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+        """Insert the records that are not there; the stored values of those that are.
+
+        Records are sorted by key and hold each key once.
+        """
+
+    @abstractmethod
+    def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
+        """The stored values of these keys, kept from changing until the transaction ends."""
+
+    @abstractmethod
+    def update(self, table: Table, records: Sequence[tuple[Key, Record]]) -> None:
+        """Give the records of these keys new values."""
+
+    @abstractmethod
+    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
+        """Run `sql`, whose `{rows}` stands for rows of the given PostgreSQL types, to insert."""
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT."""
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def change(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run a statement; how many rows it touched."""
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            touched: int = cursor.rowcount
+            return max(touched, 0)

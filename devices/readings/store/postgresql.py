@@ -1,0 +1,192 @@
+"""The standard engine: PostgreSQL 15 or newer, with set-based writes beside other writers."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+from devices.readings.instants import to_millisecond
+from devices.readings.store.engine import Engine
+from devices.readings.store.tables import Key, Record, Table
+
+WATERMARK_LOCK = 0x7E1E_0001
+"""Advisory lock: shared by writers, exclusive for moving the watermark."""
+ROLLER_LOCK = 0x7E1E_0002
+"""Advisory lock: whoever drains the late log."""
+COPY_FROM = 1_000
+"""Records from which a COPY into a temporary table beats sending arrays."""
+
+
+class PostgresqlEngine(Engine):
+    """Writers insert side by side in one order of keys; conflicts wait for each other."""
+
+    batch = 10_000
+    rolled_at_once = 2_000
+
+    @contextmanager
+    def _cursor(self) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
+        # Django's own cursor binds parameters in the client: slow for arrays, no binary COPY.
+        connection.ensure_connection()
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            yield cursor
+
+    def hold_open(self) -> None:
+        """The shared lock, until the transaction ends."""
+        self.query("SELECT pg_advisory_xact_lock_shared(%s)", [WATERMARK_LOCK])
+
+    def hold_closed(self) -> None:
+        """The exclusive lock, until the transaction ends."""
+        self.query("SELECT pg_advisory_xact_lock(%s)", [WATERMARK_LOCK])
+
+    def become_roller(self) -> bool:
+        """The roller's lock, if nobody has it."""
+        return bool(self.query("SELECT pg_try_advisory_xact_lock(%s)", [ROLLER_LOCK])[0][0])
+
+    def instant(self, at: datetime) -> datetime:
+        """The instant to the millisecond, as on every engine."""
+        return to_millisecond(at)
+
+    def moment(self, stored: datetime) -> datetime:
+        """As it is: connections speak UTC."""
+        return stored
+
+    def hour_of(self, column: str) -> str:
+        """UTC hours, whatever the session's zone."""
+        return f"date_trunc('hour', {column}, 'UTC')"
+
+    def relation(
+        self, name: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, list[Any]]:
+        """Arrays, one for each column."""
+        names = ", ".join(column for column, _ in columns)
+        return f"unnest({_arrays([kind for _, kind in columns])}) AS {name}({names})", _columns(
+            rows, len(columns)
+        )
+
+    def for_each(self, table: str, alias: str, condition: str) -> str:
+        """OFFSET 0 keeps the planner from reading the table once for all rows, or from its end."""
+        return (
+            f"CROSS JOIN LATERAL (SELECT {alias}.* FROM {table} {alias} "
+            f"WHERE {condition} OFFSET 0) AS {alias}"
+        )
+
+    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+        """One statement; it returns only which records were there already."""
+        columns = ", ".join(table.columns)
+        key = ", ".join(table.key)
+        with self._cursor() as cursor:
+            source, params = self._staged(cursor, table, records)
+            chosen = ", ".join(
+                _cast("", *pair) for pair in zip(table.columns, table.types, strict=True)
+            )
+            cursor.execute(
+                f"WITH staged AS MATERIALIZED ({source}), done AS ("
+                f"INSERT INTO {table.name} ({columns}) SELECT {chosen} FROM staged ORDER BY {key} "
+                f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}) "
+                f"SELECT s.n FROM staged s LEFT JOIN done d USING ({key}) "
+                f"WHERE d.{table.key[0]} IS NULL",
+                params,
+            )
+            there = [records[number - 1][:3] for (number,) in cursor.fetchall()]
+            return self._read(cursor, table, there) if there else {}
+
+    def _staged(
+        self, cursor: psycopg.Cursor[Any], table: Table, records: Sequence[Record]
+    ) -> tuple[str, list[Any]]:
+        """A SELECT of the records with their numbers from 1, and its parameters."""
+        columns = ", ".join(table.columns)
+        if len(records) < COPY_FROM:
+            return (
+                f"SELECT * FROM unnest({_arrays(table.types)}) WITH ORDINALITY AS s({columns}, n)",
+                _columns(records, len(table.types)),
+            )
+        staged = f"staged_{table.name}"
+        kinds = [_sent(kind) for kind in table.types]
+        declared = ", ".join(f"{c} {kind}" for c, kind in zip(table.columns, kinds, strict=True))
+        cursor.execute("SET LOCAL client_min_messages = warning")  # «already exists» is expected
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ({declared}, n int8) "
+            "ON COMMIT DELETE ROWS"
+        )
+        cursor.execute(f"DELETE FROM {staged}")  # of an earlier batch of this transaction
+        with cursor.copy(f"COPY {staged} ({columns}, n) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types([*kinds, "int8"])
+            for number, record in enumerate(records, start=1):
+                copy.write_row((*record, number))
+        return f"SELECT * FROM {staged}", []
+
+    def _read(
+        self, cursor: psycopg.Cursor[Any], table: Table, keys: Sequence[Key], suffix: str = ""
+    ) -> dict[Key, Record]:
+        columns = ", ".join(
+            f"t.{column}::text" if kind == "jsonb" else f"t.{column}"
+            for column, kind in _changing(table)
+        )
+        order = ", ".join(f"t.{column}" for column in table.key)
+        key = ", ".join(table.key)
+        cursor.execute(
+            f"SELECT {columns} FROM unnest({_arrays(table.types[:3])}) AS k({key}) "
+            f"JOIN {table.name} t USING ({key}) ORDER BY {order} {suffix}",
+            _columns(keys, 3),
+        )
+        return {row[:3]: row[3:] for row in cursor.fetchall()}
+
+    def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
+        """Locked in the order of keys, like every writer does."""
+        with self._cursor() as cursor:
+            return self._read(cursor, table, sorted(keys), "FOR UPDATE OF t")
+
+    def update(self, table: Table, records: Sequence[tuple[Key, Record]]) -> None:
+        """One statement for all."""
+        columns = _changing(table)
+        names = ", ".join(column for column, _ in columns)
+        assignments = ", ".join(f"{c} = {_cast('n.', c, kind)}" for c, kind in columns[3:])
+        where = " AND ".join(f"t.{column} = n.{column}" for column in table.key)
+        with self._cursor() as cursor:
+            arrays = _arrays([kind for _, kind in columns])
+            cursor.execute(
+                f"UPDATE {table.name} t SET {assignments} "
+                f"FROM unnest({arrays}) AS n({names}) WHERE {where}",
+                _columns([(*key, *values) for key, values in records], len(columns)),
+            )
+
+    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
+        """One statement over arrays."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                sql.format(rows=f"SELECT * FROM unnest({_arrays(columns)})"),
+                _columns(rows, len(columns)),
+            )
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[Any]:
+    """Rows turned into columns; also of no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+def _sent(kind: str) -> str:
+    """The type in which a value travels: documents as text."""
+    return "text" if kind == "jsonb" else kind
+
+
+def _cast(prefix: str, column: str, kind: str) -> str:
+    """SQL for a value that travelled, in its own type again."""
+    return f"{prefix}{column}::jsonb" if kind == "jsonb" else f"{prefix}{column}"
+
+
+def _arrays(kinds: Sequence[str]) -> str:
+    """Placeholders of one array for each type."""
+    return ", ".join(f"%s::{_sent(kind)}[]" for kind in kinds)
+
+
+def _changing(table: Table) -> list[tuple[str, str]]:
+    """Name and type of the columns of the key and of those that may change."""
+    pairs = list(zip(table.columns, table.types, strict=True))
+    return [*pairs[:3], *pairs[table.changing :]]

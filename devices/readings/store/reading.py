@@ -1,0 +1,132 @@
+"""Reading single readings: the latest of many metrics, and pages of one metric's history."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from devices.models import DataType
+from devices.readings.instants import EPOCH
+from devices.readings.samples import HistoryRequest, Reading, Value
+from devices.readings.store.base import UnknownMetric
+from devices.readings.store.engine import Engine
+from devices.readings.store.summary import Query
+from devices.readings.store.tables import NUMBERS, ORIGIN_OF, ROWS, TEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What reading needs to know of one metric."""
+
+    metric: int
+    device: int
+    data_type: str
+    stream: int | None
+    position: int
+    zone: ZoneInfo
+    """The community's zone."""
+    days_ready: bool
+    """Days and months were rolled up in that zone."""
+    rolled: datetime
+    expected_every_s: int | None
+
+
+def subject_of(engine: Engine, metric: int) -> Subject:
+    """Look a metric up; raises UnknownMetric."""
+    rows = engine.query(
+        "SELECT m.id, m.device_id, m.data_type, s.stream_id, s.position, c.zone, z.zone, w.rolled, "
+        "m.expected_every_s FROM devices_metric m JOIN devices_device d ON d.id = m.device_id "
+        "JOIN devices_community c ON c.id = d.community_id "
+        "LEFT JOIN readings_slot s ON s.metric_id = m.id "
+        "LEFT JOIN readings_dayzone z ON z.device_id = d.id "
+        "LEFT JOIN readings_watermark w ON w.id = 1 WHERE m.id = %s",
+        [metric],
+    )
+    if not rows:
+        raise UnknownMetric(f"No such metric: {metric}.")
+    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence = rows[0]
+    return Subject(
+        metric=metric,
+        device=device,
+        data_type=data_type,
+        stream=stream,
+        position=position,
+        zone=ZoneInfo(zone),
+        days_ready=zone == rolled_zone,
+        rolled=EPOCH if rolled is None else engine.moment(rolled),
+        expected_every_s=cadence,
+    )
+
+
+def value_of(data_type: str, number: float | None, text: str | None, flag: Any) -> Value | None:
+    """A stored value in the type of its metric."""
+    if number is not None:
+        return int(number) if data_type == DataType.INTEGER and number.is_integer() else number
+    return text if flag is None else bool(flag)
+
+
+def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
+    """See `ReadingStore.latest`."""
+    wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
+    rows = engine.query(
+        "SELECT m.id, m.data_type, l.at, l.sequence, l.number, l.text, l.flag, l.origin, l.revised "
+        f"FROM {wanted} JOIN devices_metric m ON m.id = k.id "
+        "JOIN readings_latest l ON l.metric_id = m.id",
+        params,
+    )
+    found = {}
+    for metric, data_type, at, sequence, number, text, flag, origin, revised in rows:
+        value = value_of(data_type, number, text, flag)
+        if value is not None:
+            found[metric] = Reading(
+                metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
+            )
+    return found
+
+
+def history(engine: Engine, request: HistoryRequest) -> list[Reading]:
+    """See `ReadingStore.history`."""
+    subject = subject_of(engine, request.metric)
+    numeric = subject.data_type in (DataType.FLOAT, DataType.INTEGER)
+    if numeric and subject.stream is None:
+        return []
+    if numeric:
+        column = NUMBERS[subject.position - 1]
+        bit = 1 << (subject.position - 1)
+        select = (
+            f"SELECT at, sequence, origin, revised & {bit}, {column}, NULL, NULL FROM {ROWS.name}"
+        )
+        where, params = f"stream_id = %s AND {column} IS NOT NULL", [subject.stream]
+    else:
+        column = "flag" if subject.data_type == DataType.BOOLEAN else "text"
+        select = f"SELECT at, sequence, origin, revised, NULL, text, flag FROM {TEXTS.name}"
+        where, params = f"metric_id = %s AND {column} IS NOT NULL", [subject.metric]
+    sql, bounds = _page(engine, request)
+    return [
+        Reading(
+            subject.metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
+        )
+        for at, sequence, origin, revised, *stored in engine.query(
+            f"{select} WHERE {where} {sql}", [*params, *bounds]
+        )
+        if (value := value_of(subject.data_type, *stored)) is not None
+    ]
+
+
+def _page(engine: Engine, request: HistoryRequest) -> Query:
+    """The range, place, order and length of a page."""
+    sql, params = (
+        "AND at >= %s AND at < %s",
+        [engine.instant(request.since), engine.instant(request.until)],
+    )
+    direction, beyond = ("DESC", "<") if request.newest_first else ("ASC", ">")
+    if request.after:
+        sql += f" AND (at, sequence) {beyond} (%s, %s)"
+        params += [engine.instant(request.after[0]), request.after[1]]
+    sql += f" ORDER BY at {direction}, sequence {direction} LIMIT %s"
+    return sql, [*params, request.limit]

@@ -1,0 +1,234 @@
+"""The roller: closes hours, then brings every hour, day and month in the late log up to date.
+
+Exact beside any number of writers. A writer reads the watermark under a shared lock and logs what
+it changes before it; the watermark moves under the exclusive lock, when no writer is half done. Log
+rows are deleted in one statement and what they stand for is read in a later one: whatever was
+logged by then was committed by then, and what is logged afterwards stays for the next round.
+"""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from devices.readings.instants import EPOCH, HOUR, hour_of
+from devices.readings.periods import Period, Span, day_span, month_span, split_hours
+from devices.readings.samples import Tier
+from devices.readings.store.engine import Engine
+from devices.readings.store.summary import (
+    STATISTICS,
+    TIER_TABLES,
+    Owned,
+    Query,
+    pieces_of_readings,
+    pieces_of_tier,
+    summary,
+)
+from devices.readings.store.tables import ROWS, TEXTS
+from devices.readings.store.watermark import marks
+
+GRACE = timedelta(minutes=5)
+"""An hour closes so long after its end: most readings are in by then and need no late log."""
+KEPT_LONGER = timedelta(days=2)
+"""Readings are kept so much longer than samples are taken: no day may change without them."""
+_HOUR_COLUMNS = (("device_id", "int8"), ("hour", "timestamptz"))
+_DEVICE = "m.device_id"
+DeviceHour = tuple[int, datetime]
+
+
+def roll_up(engine: Engine, now: datetime) -> int:
+    """See `ReadingStore.roll_up`."""
+    _close(engine, hour_of(now - GRACE))
+    with transaction.atomic():
+        if not engine.become_roller():
+            return 0
+        _log_closed(engine)
+        _log_moved(engine)
+    return _drain(engine)
+
+
+def _drain(engine: Engine) -> int:
+    """Work the late log off, a portion in each transaction; how many buckets that made."""
+    buckets = 0
+    while True:
+        with transaction.atomic():
+            work = _take(engine) if engine.become_roller() else {}
+            if not work:
+                return buckets
+            buckets += _recompute(engine, work)
+
+
+def _close(engine: Engine, until: datetime) -> None:
+    """Move the watermark: from now on writers log what they change before it."""
+    if until <= marks(engine).closed:
+        return
+    with transaction.atomic():
+        engine.hold_closed()
+        engine.change(
+            "INSERT INTO readings_watermark (id, closed, rolled) VALUES (1, %s, %s) "
+            "ON CONFLICT (id) DO UPDATE SET closed = excluded.closed "
+            "WHERE readings_watermark.closed < excluded.closed",
+            [engine.instant(until), engine.instant(EPOCH)],
+        )
+
+
+def _log_closed(engine: Engine) -> None:
+    """Enter the hours between what was rolled up before and the watermark."""
+    mark = marks(engine)
+    if mark.rolled >= mark.closed:
+        return
+    since = max(mark.rolled, mark.kept_from) if mark.kept_from else mark.rolled
+    bounds = [engine.instant(since), engine.instant(mark.closed)]
+    engine.change(
+        "INSERT INTO readings_latelog (device_id, hour, days_only) "
+        f"SELECT DISTINCT o.device_id, {engine.hour_of('r.at')}, false FROM ("
+        "SELECT DISTINCT s.stream_id, m.device_id FROM readings_slot s "
+        "JOIN devices_metric m ON m.id = s.metric_id) AS o "
+        f"CROSS JOIN {ROWS.name} r WHERE r.stream_id = o.stream_id AND r.at >= %s AND r.at < %s "
+        "UNION "
+        f"SELECT m.device_id, {engine.hour_of('t.at')}, false FROM devices_metric m "
+        f"CROSS JOIN {TEXTS.name} t WHERE m.data_type = 'boolean' AND t.metric_id = m.id "
+        "AND t.at >= %s AND t.at < %s",
+        [*bounds, *bounds],
+    )
+    engine.change("UPDATE readings_watermark SET rolled = closed WHERE id = 1")
+
+
+def _log_moved(engine: Engine) -> None:
+    """Enter the days of devices whose community (or whose community's zone) is another now.
+
+    Days older than what the store keeps readings of stay as they are.
+    """
+    moved = engine.query(
+        "SELECT z.device_id, c.zone FROM readings_dayzone z "
+        "JOIN devices_device d ON d.id = z.device_id "
+        "JOIN devices_community c ON c.id = d.community_id WHERE z.zone <> c.zone"
+    )
+    since = engine.instant(marks(engine).kept_from or EPOCH)
+    for device, zone in moved:
+        mine = "metric_id IN (SELECT id FROM devices_metric WHERE device_id = %s)"
+        for tier in (Tier.DAY, Tier.MONTH):
+            engine.change(
+                f"DELETE FROM {TIER_TABLES[tier]} WHERE {mine} AND bucket >= %s", [device, since]
+            )
+        engine.change(
+            "INSERT INTO readings_latelog (device_id, hour, days_only) "
+            f"SELECT DISTINCT %s, bucket, true FROM {TIER_TABLES[Tier.HOUR]} "
+            f"WHERE {mine} AND bucket >= %s",
+            [device, device, since],
+        )
+        engine.change("UPDATE readings_dayzone SET zone = %s WHERE device_id = %s", [zone, device])
+
+
+def _take(engine: Engine) -> dict[DeviceHour, bool]:
+    """Delete a portion of the log: device hours, and whether only their days are wrong."""
+    taken = engine.query(
+        "DELETE FROM readings_latelog WHERE (device_id, hour) IN (SELECT DISTINCT device_id, hour "
+        "FROM readings_latelog ORDER BY device_id, hour LIMIT %s) "
+        "RETURNING device_id, hour, days_only",
+        [engine.rolled_at_once],
+    )
+    work: dict[DeviceHour, bool] = {}
+    for device, stored, days_only in taken:
+        key = (device, engine.moment(stored))
+        work[key] = bool(days_only) and work.get(key, True)
+    return work
+
+
+def _recompute(engine: Engine, work: dict[DeviceHour, bool]) -> int:
+    """Compute the hours anew, then the days and months they lie in; how many buckets that made."""
+    zones = _zones(engine, {device for device, _ in work})
+    hours: list[Owned] = []
+    for (device, hour), days_only in work.items():
+        if not days_only:
+            hours.append((device, Span(hour, hour, hour + HOUR)))
+    days = _periods(work, day_span, zones)
+    made = _replace(engine, Tier.HOUR, hours, [pieces_of_readings(engine, hours, _DEVICE)])
+    inner, edges = [], []
+    for device, day in days:
+        whole, rest = split_hours(day, day.until, ())
+        inner += [(device, span) for span in whole]
+        edges += [(device, span) for span in rest]
+    pieces = [pieces_of_tier(engine, Tier.HOUR, inner, _DEVICE)]
+    if edges:  # midnight is not on a whole UTC hour there: India, Nepal
+        pieces.append(pieces_of_readings(engine, edges, _DEVICE))
+    made += _replace(engine, Tier.DAY, days, pieces)
+    months = _periods(((device, day.since) for device, day in days), month_span, zones)
+    made += _replace(
+        engine, Tier.MONTH, months, [pieces_of_tier(engine, Tier.DAY, months, _DEVICE)]
+    )
+    return made
+
+
+def _zones(engine: Engine, devices: Iterable[int]) -> dict[int, ZoneInfo]:
+    """The zone in force for each device's days, fixed for new devices; deleted ones are absent."""
+    wanted, params = engine.relation("k", [("id", "int8")], [[device] for device in devices])
+    engine.change(
+        "INSERT INTO readings_dayzone (device_id, zone) SELECT d.id, c.zone "
+        f"FROM {wanted} JOIN devices_device d ON d.id = k.id "
+        "JOIN devices_community c ON c.id = d.community_id WHERE true "
+        "ON CONFLICT (device_id) DO NOTHING",
+        params,
+    )
+    rows = engine.query(
+        f"SELECT z.device_id, z.zone FROM {wanted} JOIN readings_dayzone z ON z.device_id = k.id",
+        params,
+    )
+    return {device: ZoneInfo(zone) for device, zone in rows}
+
+
+def _periods(
+    instants: Iterable[DeviceHour], period: Period, zones: dict[int, ZoneInfo]
+) -> list[Owned]:
+    """The days (or months) of devices that hold the instants; an hour may lie in two days."""
+    found = set()
+    for device, at in instants:
+        if zone := zones.get(device):
+            found.add((device, period(at, zone)))
+            found.add((device, period(at + HOUR - timedelta.resolution, zone)))
+    return sorted(found)
+
+
+def _replace(engine: Engine, tier: Tier, buckets: Sequence[Owned], pieces: list[Query]) -> int:
+    """Put the summary of the pieces in the place of these buckets of devices' metrics."""
+    if not buckets:
+        return 0
+    keys = [(device, engine.instant(span.bucket)) for device, span in buckets]
+    wanted, params = engine.relation("k", _HOUR_COLUMNS, keys)
+    table = TIER_TABLES[tier]
+    engine.change(
+        f"DELETE FROM {table} WHERE (metric_id, bucket) IN (SELECT m.id, k.hour FROM {wanted} "
+        "CROSS JOIN devices_metric m WHERE m.device_id = k.device_id)",
+        params,
+    )
+    select, values = summary(pieces)
+    return engine.change(f"INSERT INTO {table} (metric_id, bucket, {STATISTICS}) {select}", values)
+
+
+def drop_before(engine: Engine, before: datetime) -> int:
+    """See `ReadingStore.drop_before`."""
+    before = min(hour_of(before), marks(engine).rolled)
+    with transaction.atomic():
+        engine.hold_closed()  # from the next writer on, older samples are refused
+        engine.change(
+            "UPDATE readings_watermark SET kept_from = %s "
+            "WHERE id = 1 AND (kept_from IS NULL OR kept_from < %s)",
+            [engine.instant(before), engine.instant(before)],
+        )
+    _drain(engine)
+    until = engine.instant(before - KEPT_LONGER)
+    if engine.query("SELECT 1 FROM readings_latelog WHERE hour < %s LIMIT 1", [until]):
+        return 0  # another roller is at it: the next call drops
+    dropped = 0
+    for table, owners in ((ROWS, "readings_stream"), (TEXTS, "devices_metric")):
+        for (owner,) in engine.query(f"SELECT id FROM {owners}"):
+            # One short transaction for each stream: writers never wait long.
+            dropped += engine.change(
+                f"DELETE FROM {table.name} WHERE {table.key[0]} = %s AND at < %s", [owner, until]
+            )
+    return dropped

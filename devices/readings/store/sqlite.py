@@ -1,0 +1,102 @@
+"""The embedded engine: SQLite in WAL mode, one writer at a time, instants as milliseconds."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from devices.readings.instants import from_ms, to_ms
+from devices.readings.store.engine import Engine
+from devices.readings.store.tables import Key, Record, Table
+
+_HOUR_MS = 3_600_000
+_KEY_TYPES = ("int8", "timestamptz", "int8")
+
+
+class SqliteEngine(Engine):
+    """SQLite lets one transaction write at a time, so that reading before writing is no race."""
+
+    batch = 1_000
+    rolled_at_once = 250
+
+    def hold_open(self) -> None:
+        """Nothing to do: writers come one after the other."""
+
+    def hold_closed(self) -> None:
+        """Nothing to do: so does the roller."""
+
+    def become_roller(self) -> bool:
+        """Always: the transaction is the only one that writes."""
+        return True
+
+    def instant(self, at: datetime) -> int:
+        """Milliseconds since 1970."""
+        return to_ms(at)
+
+    def moment(self, stored: int) -> datetime:
+        """From milliseconds since 1970."""
+        return from_ms(stored)
+
+    def hour_of(self, column: str) -> str:
+        """Rounds down also before 1970."""
+        return f"({column} - (({column} %% {_HOUR_MS}) + {_HOUR_MS}) %% {_HOUR_MS})"
+
+    def relation(
+        self, name: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, list[Any]]:
+        """One JSON text: no limit on the number of parameters."""
+        parts = ", ".join(
+            f"json_extract(value, '$[{place}]') AS {column}"
+            for place, (column, _) in enumerate(columns)
+        )
+        return f"(SELECT {parts} FROM json_each(%s)) AS {name}", [json.dumps(rows)]
+
+    def for_each(self, table: str, alias: str, condition: str) -> str:
+        """SQLite keeps CROSS JOIN in the order in which it is written."""
+        return f"CROSS JOIN {table} {alias} ON {condition}"
+
+    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+        """Look, then insert what is missing."""
+        known = self.locked(table, [record[:3] for record in records])
+        missing = [record for record in records if record[:3] not in known] if known else records
+        places = ", ".join(["%s"] * len(table.columns))
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})",
+                missing,
+            )
+        return known
+
+    def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
+        """The transaction itself is the lock."""
+        names = [*table.key, *table.values]
+        wanted, params = self.relation("k", list(zip("abc", _KEY_TYPES, strict=True)), keys)
+        rows = self.query(
+            f"SELECT {', '.join(f't.{column}' for column in names)} FROM {wanted} "
+            f"CROSS JOIN {table.name} t WHERE "
+            + " AND ".join(f"t.{c} = k.{k}" for c, k in zip(table.key, "abc", strict=True)),
+            params,
+        )
+        return {row[:3]: row[3:] for row in rows}
+
+    def update(self, table: Table, records: Sequence[tuple[Key, Record]]) -> None:
+        """One prepared statement, run for each record."""
+        assignments = ", ".join(f"{column} = %s" for column in table.values)
+        where = " AND ".join(f"{column} = %s" for column in table.key)
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {table.name} SET {assignments} WHERE {where}",
+                [(*values, *key) for key, values in records],
+            )
+
+    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
+        """One prepared statement, run for each row."""
+        places = "(" + ", ".join(["%s"] * len(columns)) + ")"
+        with connection.cursor() as cursor:
+            cursor.executemany(sql.format(rows=f"VALUES {places}"), rows)

@@ -1,0 +1,70 @@
+"""The three tables that grow with every message, described once for both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from devices.readings.samples import Origin
+
+ORIGINS = {Origin.LIVE: 1, Origin.BACKFILL: 2, Origin.PUSH: 3}
+"""How a reading reached us, in two bytes."""
+ORIGIN_OF = {code: origin for origin, code in ORIGINS.items()}
+
+Key = tuple[Any, ...]
+Record = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with an identity of three columns; records are (*key, *fixed, *values).
+
+    `fixed` columns are set when a record is first stored, `values` may change later. `types` are
+    PostgreSQL's names, in the order of `columns`.
+    """
+
+    name: str
+    key: tuple[str, str, str]
+    fixed: tuple[str, ...]
+    values: tuple[str, ...]
+    types: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, in the order of a record."""
+        return (*self.key, *self.fixed, *self.values)
+
+    @property
+    def changing(self) -> int:
+        """Where the values begin in a record."""
+        return len(self.key) + len(self.fixed)
+
+    def stored_of(self, record: Sequence[Any]) -> Record:
+        """The values of a record."""
+        return tuple(record[self.changing :])
+
+
+NUMBERS = tuple(f"v{position}" for position in range(1, 9))
+
+ROWS = Table(
+    name="readings_row",
+    key=("stream_id", "at", "sequence"),
+    fixed=("origin",),
+    values=("revised", *NUMBERS),
+    types=("int4", "timestamptz", "int8", "int2", "int2", *["float8"] * 8),
+)
+TEXTS = Table(
+    name="readings_textvalue",
+    key=("metric_id", "at", "sequence"),
+    fixed=("origin",),
+    values=("revised", "text", "flag"),
+    types=("int8", "timestamptz", "int8", "int2", "int2", "text", "bool"),
+)
+RECEIVED = Table(
+    name="readings_received",
+    key=("source_id", "at", "sequence"),
+    fixed=("device_id",),
+    values=("fields",),
+    types=("int8", "timestamptz", "int8", "int8", "jsonb"),
+)
