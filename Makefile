@@ -69,6 +69,10 @@ lock: install-dev ## pin requirements*.txt from requirements*.in
 bench: install-dev ## measure (NAME=page, or all); one JSON object a line
 	$(PYTHON_OF_VENV) -m scripts.services -- $(PYTHON_OF_VENV) -m benchmarks $(NAME)
 
+.PHONY: replay
+replay: install-dev ## poll the recorded feeds in FOLDER with the real stack and report
+	$(PYTHON_OF_VENV) -m scripts.services -- $(PYTHON_OF_VENV) -m benchmarks.replay "$(FOLDER)"
+
 .PHONY: clean
 clean: ## remove .venv and caches; your data in var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -32,7 +32,7 @@ def run() -> Iterator[Figure]:
         client = Client(SERVER_NAME="127.0.0.1")
         client.force_login(network.member, "django.contrib.auth.backends.ModelBackend")
         for name, path in _pages(network).items():
-            yield from _measure(f"page {name}, {size} devices", partial(_get, client, path))
+            yield from _measure(f"{name}, {size} devices", partial(_get, client, path))
 
 
 def _pages(network: Network) -> dict[str, str]:
@@ -57,8 +57,8 @@ def _measure(name: str, request: Callable[[], None]) -> Iterator[Figure]:
         started = time.perf_counter()
         request()
         taken.append((time.perf_counter() - started) * 1000)
-    yield Figure(f"{name}: p95", percentile(taken, 95), LIMIT_MS, "ms", SAMPLES)
-    yield Figure(f"{name}: queries", _queries(request), LIMIT_QUERIES, "queries", 1)
+    yield Figure("page", f"{name}: p95 server time", percentile(taken, 95), LIMIT_MS, "ms", SAMPLES)
+    yield Figure("page", f"{name}: queries", _queries(request), LIMIT_QUERIES, "queries", 1)
 
 
 def _queries(request: Callable[[], None]) -> int:

@@ -10,9 +10,13 @@ from benchmarks.machine import machine
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`ours` beside `limit`, both in `unit` and the smaller the better; from `samples` measures."""
+    """`ours` beside `limit`, both in `unit` and the smaller the better; from `samples` measures.
+
+    `name` is the benchmark's, `what` says which of its figures this is.
+    """
 
     name: str
+    what: str
     ours: float
     limit: float
     unit: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, cast
 
 from devices import units
+from devices.alerts.state import SourceState
 from devices.models import Connection, FieldMapping, Source, ThingSpeakChannel
 from ingestion.normalise import DataType, FieldRule
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, Route, Timeouts
@@ -17,31 +18,63 @@ class _Misconfigured(Exception):
     """A mapping that cannot work; the message says what to change."""
 
 
+class Problem(NamedTuple):
+    """Why a mapping is left out: for the source's state, and in words that say what to do."""
+
+    state: SourceState
+    text: str
+
+
 class Rules(NamedTuple):
-    """What is to be made of a source's fields, and which mappings cannot work, in words."""
+    """What is to be made of a source's fields, and which mappings are left out."""
 
     usable: tuple[FieldRule, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
-def field_rules(mappings: Iterable[FieldMapping]) -> Rules:
+def field_rules(source: Source, labels: Mapping[str, str] | None = None) -> Rules:
     """Rules of the enabled mappings; the metric's own limits apply where a mapping has none.
 
-    A mapping that cannot work is left out and told of: it must not stop its neighbours.
+    `labels` are the names that the source gives its fields now, as far as it told. A mapping
+    that cannot work, or whose field was renamed, is left out and told of: it must neither stop
+    its neighbours nor store something else under the old name.
     """
-    usable, problems = [], []
-    for mapping in mappings:
+    usable: list[FieldRule] = []
+    problems: list[Problem] = []
+    for mapping in source.mappings.all():
         if not mapping.enabled:
             continue
+        renamed = _renamed(mapping, labels)
+        if renamed:
+            problems.append(Problem(SourceState.SCHEMA_CHANGED, renamed))
+            continue
         try:
-            usable.append(_rule(mapping))
+            usable.append(_rule(mapping, source))
         except (_Misconfigured, ValueError) as error:
-            problems.append(f"Field {mapping.field}: {error}")
+            problems.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
     return Rules(tuple(usable), tuple(problems))
 
 
-def _rule(mapping: FieldMapping) -> FieldRule:
+def _renamed(mapping: FieldMapping, labels: Mapping[str, str] | None) -> str:
+    """What happened to the field's name at the source, in words; empty when it is the same."""
+    if not mapping.remote_label or labels is None:
+        return ""
+    now = labels.get(mapping.field)
+    if now == mapping.remote_label:
+        return ""
+    was = f"The source's {mapping.field} was called “{mapping.remote_label}” when it was mapped"
+    change = f"is now called “{now}”" if now else "does not exist any more"
+    return (
+        f"{was} and {change}. Nothing is stored for {mapping.metric.label} until somebody has "
+        "looked: check the mapping on the channel's page, then accept the present field names. "
+        "What arrives meanwhile is kept and stored afterwards."
+    )
+
+
+def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
     metric = mapping.metric
+    if metric.device_id != source.device_id:
+        raise _Misconfigured("it feeds a metric of another device. Choose one of this device.")
     convert = units.conversion(mapping.unit or metric.unit, metric.unit)
     if convert is None:
         raise _Misconfigured(

@@ -6,6 +6,7 @@ Runs inside the transaction that stores the readings, so that readings, cursor a
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -19,6 +20,7 @@ from ingestion.models import Lane, PollLog, PollState
 from ingestion.pipeline import Ingested
 from ingestion.polling import Asked
 from ingestion.resilience.classify import EFFECTS, Outcome
+from ingestion.rules import Problem
 from ingestion.sources.base import Fetched
 
 ANSWERED = (Outcome.OK, Outcome.EMPTY)
@@ -29,7 +31,12 @@ ENOUGH_STEPS = 4
 
 
 def settle_poll(
-    claim: Claim, state: PollState, asked: Asked, ingested: Ingested | None, now: datetime
+    claim: Claim,
+    state: PollState,
+    asked: Asked,
+    problems: Sequence[Problem],
+    ingested: Ingested | None,
+    now: datetime,
 ) -> None:
     """Release the claim with everything that the poll taught us.
 
@@ -41,7 +48,7 @@ def settle_poll(
         "lease_until": None,
         "last_polled_at": now,
         "last_outcome": asked.kind,
-        "last_message": asked.message[:500],
+        "last_message": _message(asked, problems),
         **_schedule(state, asked, now),
     }
     if asked.outcome in ANSWERED and asked.fetched is not None:
@@ -53,7 +60,12 @@ def settle_poll(
     if ingested is not None and asked.fetched is not None:
         gaps.note_hole(state, asked.fetched, now)
     log_poll(source, Lane.LIVE, asked, ingested, now)
-    trouble.review(source, asked, heard=_heard(state, ingested), misses=changes["misses"], now=now)
+    trouble.review_source(source, asked, problems, now)
+    trouble.review_device(source, _heard(state, ingested), changes["misses"], now)
+
+
+def _message(asked: Asked, problems: Sequence[Problem]) -> str:
+    return (" ".join(one.text for one in problems) or asked.message)[:500]
 
 
 def log_poll(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Min
@@ -12,7 +13,7 @@ from devices.models import Source
 from ingestion.models import PollState
 from ingestion.polling import Asked
 from ingestion.resilience.classify import Kind, Outcome
-from ingestion.rules import field_rules
+from ingestion.rules import Problem
 from ingestion.tell import tell_alert
 
 # So many polls in a row without a reading that was due make a device offline.
@@ -35,26 +36,25 @@ def reading_is_due(state: PollState, now: datetime) -> bool:
     return now - state.cursor_at > late_after(expected_every_s(state))
 
 
-def review(source: Source, asked: Asked, *, heard: bool, misses: int, now: datetime) -> None:
-    """Open and resolve what this poll says about device, source and provider.
-
-    Throttling, an open breaker and outages of the provider never say anything about a device.
-    """
+def review_device(source: Source, heard: bool, misses: int, now: datetime) -> None:
+    """Open or resolve «offline»: `heard` is a new reading, `misses` those that were due."""
     offline = Trouble.offline(source.device)
-    _review_source(source, asked, now)
     if heard:
         _resolve(offline, now)
     elif misses >= MISSES_TO_OFFLINE and _all_silent(source):
         _open(offline, "silent", _offline_text(source), now)
 
 
-def _review_source(source: Source, asked: Asked, now: datetime) -> None:
+def review_source(source: Source, asked: Asked, problems: Sequence[Problem], now: datetime) -> None:
+    """Open or resolve what this poll says about the source and its provider.
+
+    Throttling, an open breaker and outages of the provider never say anything about a device.
+    """
     failing, upstream = Trouble.failing(source), Trouble.upstream(source.connection)
     if asked.outcome in (Outcome.OK, Outcome.EMPTY):
         _resolve(upstream, now)
-        problems = field_rules(source.mappings.all()).problems
         if problems:
-            _open(failing, SourceState.FAILING, " ".join(problems), now)
+            _open(failing, problems[0].state, " ".join(one.text for one in problems), now)
         else:
             _resolve(failing, now)
     elif asked.outcome in (Outcome.SOURCE_ERROR, Outcome.OUR_ERROR):

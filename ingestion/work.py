@@ -21,7 +21,7 @@ from ingestion.dispatch import DEADLINE_S, give_back
 from ingestion.models import Gap, Lane, PollState
 from ingestion.pipeline import Delivery, Ingested, ingest
 from ingestion.polling import Asked, Equipment, ask
-from ingestion.rules import field_rules
+from ingestion.rules import Rules, field_rules
 from ingestion.settle import log_poll, settle_poll
 
 log = structlog.get_logger(__name__)
@@ -90,37 +90,45 @@ class Worker:
     def _poll_one(self, claim: Claim, state: PollState) -> None:
         asked = ask(state.source, gaps.live_window(state), self.equipment)
         now = self.now()
+        rules = _rules(state.source, asked)
 
         def settle(ingested: Ingested | None) -> None:
-            settle_poll(claim, state, asked, ingested, now)
+            settle_poll(claim, state, asked, rules.problems, ingested, now)
 
-        self._store(state.source, asked, Origin.LIVE, now, settle)
+        _store(state.source, asked, rules, Origin.LIVE, now, settle)
 
     def _fill_one(self, claim: Claim, gap: Gap) -> None:
         asked = ask(gap.source, gaps.page_window(gap), self.equipment)
         now = self.now()
+        rules = _rules(gap.source, asked)
 
         def settle(ingested: Ingested | None) -> None:
             gaps.settle_page(claim, gap, asked.fetched, asked.message, now)
             log_poll(gap.source, Lane.BACKFILL, asked, ingested, now)
 
-        self._store(gap.source, asked, Origin.BACKFILL, now, settle)
+        _store(gap.source, asked, rules, Origin.BACKFILL, now, settle)
 
-    def _store(
-        self,
-        source: Source,
-        asked: Asked,
-        origin: Origin,
-        now: datetime,
-        settle: Callable[[Ingested | None], None],
-    ) -> None:
-        if asked.fetched is None:
-            with transaction.atomic():
-                settle(None)
-            return
-        rules = field_rules(source.mappings.all()).usable
-        fetched = asked.fetched
-        ingest(Delivery(source, rules, fetched.entries, fetched.refusals, origin), now, settle)
+
+def _rules(source: Source, asked: Asked) -> Rules:
+    facts = asked.fetched.facts if asked.fetched else None
+    return field_rules(source, facts.labels if facts else None)
+
+
+def _store(
+    source: Source,
+    asked: Asked,
+    rules: Rules,
+    origin: Origin,
+    now: datetime,
+    settle: Callable[[Ingested | None], None],
+) -> None:
+    """Ingest what was fetched, or settle that there was nothing to read; one transaction."""
+    if asked.fetched is None:
+        with transaction.atomic():
+            settle(None)
+        return
+    fetched = asked.fetched
+    ingest(Delivery(source, rules.usable, fetched.entries, fetched.refusals, origin), now, settle)
 
 
 Rows = TypeVar("Rows", models.QuerySet[PollState], models.QuerySet[Gap])

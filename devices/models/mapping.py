@@ -64,6 +64,13 @@ class FieldMapping(models.Model):
         blank=True,
         help_text="In the metric's unit. Empty: the metric's own limit.",
     )
+    remote_label = models.CharField(
+        "field's own name",
+        max_length=255,
+        blank=True,
+        help_text="What the source called the field when it was mapped. If the source renames it, "
+        "nothing is stored from it until somebody has looked. Empty: not watched.",
+    )
     enabled = models.BooleanField(default=True, help_text="Switch off to ignore the field.")
 
     objects = FieldMappingQuerySet.as_manager()

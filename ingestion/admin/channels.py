@@ -19,13 +19,15 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from simple_history.admin import SimpleHistoryAdmin
 
-from devices.admin.base import ScopedAdmin, VisibleOnly, link
+from devices.admin.base import VisibleOnly, link
 from devices.models import Device, ThingSpeakChannel
 from ingestion import dispatch
 from ingestion.admin import proposal_forms, words
 from ingestion.admin.channel_form import CONFIRM, ChannelForm
 from ingestion.admin.columns import PollingColumns, is_asked
+from ingestion.admin.drift import AcceptsFieldNames
 from ingestion.admin.mappings import MappingInline
+from ingestion.drift import renamed_fields
 from ingestion.equipment import equipment
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
 
@@ -34,7 +36,7 @@ _CHANGES_THE_QUESTION = {"connection", "channel_id", "read_key", "enabled"}
 
 
 @admin.register(ThingSpeakChannel)
-class ThingSpeakChannelAdmin(PollingColumns, SimpleHistoryAdmin, ScopedAdmin):  # type: ignore[misc]  # untyped
+class ThingSpeakChannelAdmin(PollingColumns, SimpleHistoryAdmin, AcceptsFieldNames):  # type: ignore[misc]  # untyped
     """Channels that are read."""
 
     form = ChannelForm
@@ -54,7 +56,7 @@ class ThingSpeakChannelAdmin(PollingColumns, SimpleHistoryAdmin, ScopedAdmin):  
     search_fields = ["=channel_id", "device__name", "connection__name", "poll_state__remote_name"]
     autocomplete_fields = ["device", "connection"]
     inlines = [MappingInline]
-    actions = ["poll_chosen_now"]
+    actions = ["poll_chosen_now", "accept_names"]
     ask_with = staticmethod(equipment)
     polling_lines = [("state", "last_success", "next_poll"), ("cursor", "counters"), "logs"]
     polling_fields = ["state", "last_success", "next_poll", "cursor", "counters", "logs"]
@@ -128,6 +130,7 @@ class ThingSpeakChannelAdmin(PollingColumns, SimpleHistoryAdmin, ScopedAdmin):  
             # The skin's own buttons would save without the mappings that are on the page.
             **(dict.fromkeys(_SAVE_BUTTONS, False) if choosing else {}),
             "verification": found,
+            "renamed": renamed_fields(form.channel) if form.channel.pk else [],
             "last_entry": words.moment(found.last.at) if found and found.last else "",
             "proposals": form.table,
             "known_metrics": metrics_known_to(form.channel) if choosing else [],

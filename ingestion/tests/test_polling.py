@@ -13,6 +13,7 @@ from devices.readings.samples import HistoryRequest
 from devices.readings.store import get_store
 from devices.secrets import Secret
 from ingestion.dispatch import Queues, dispatch, poll_now
+from ingestion.drift import accept_field_names
 from ingestion.models import Gap, PollLog, PollState, Rejection
 from ingestion.tests import stack as network
 from ingestion.tests.stack import TANK, Stack
@@ -223,3 +224,30 @@ def test_refused_values_are_kept_with_their_reason_once(stack: Stack) -> None:
     assert set(rejections.values_list("reason", "field")) == {("out_of_range", "field1")}
     assert rejections.count() == len(stored(source, stack, "field2"))
     assert not stored(source, stack, "field1")
+
+
+def test_a_renamed_field_pauses_its_mapping_and_nothing_is_lost(stack: Stack) -> None:
+    source = network.channel(
+        network.connection(stack.simulator), interval_s=10, history_from=stack.at
+    )
+    mapping = source.mappings.get(field="field1")
+    mapping.remote_label = "Water Level (cm)"
+    mapping.save()
+    stack.run(60)
+    before = stored(source, stack)
+    stack.simulator.fault("rename", channel=TANK, field=1, label="Pump Pressure (bar)")
+    stack.advance(60)
+    stack.run(60)
+    paused = stored(source, stack)
+    assert before
+    assert paused == before  # nothing is stored under the old name
+    assert len(stored(source, stack, "field2")) > len(before)  # its neighbours go on
+    alert = Alert.objects.open().get()
+    assert alert.reason == "schema_changed"
+    assert "“Water Level (cm)”" in alert.text
+    assert "“Pump Pressure (bar)”" in alert.text
+    assert accept_field_names(source, stack.at)
+    stack.read_everything()
+    stack.run(30)
+    assert not Alert.objects.open().exists()
+    assert stored(source, stack) == stored(source, stack, "field2")  # read again and stored

@@ -141,3 +141,10 @@ def test_anything_a_channel_says_gives_usable_proposals(
     assert len({one.name for one in found}) == len(found)
     for one in found:
         assert preview(one, LEVEL if one.name == LEVEL.name else None).text
+
+
+def test_a_switch_is_proposed_only_where_label_and_values_say_so() -> None:
+    assert only("Pump On", "0", "1").data_type == "boolean"
+    assert only("Door Open").data_type == "boolean"
+    assert only("Pump On", "0", "2.5").data_type == "float"
+    assert only("Total Volume (m3)", "0", "1").data_type == "float"

@@ -108,6 +108,7 @@ def _create_mapping(
         scale=proposal.scale,
         offset=proposal.offset,
         unit=proposal.unit,
+        remote_label=proposal.remote_label,
         minimum=proposal.minimum if own_range else None,
         maximum=proposal.maximum if own_range else None,
     )

@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _NUMBER_THEN_UNIT = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\s*([^\s0-9.,][^\s0-9,;&=?{}\[\]]{0,7})")
 _SAMPLES_OF_FIELD = 10
+_SWITCH_WORDS = ("on", "open", "running", "active", "enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,8 @@ def _propose(
 ) -> Proposal:
     words = naming.propose(remote_label, field)
     data_type, mark, suffix = guess_type(samples)
+    if _names_a_switch(remote_label) and all(one.strip() in ("0", "1") for one in samples):
+        data_type = "boolean"
     unit = words.unit
     if data_type in ("float", "integer") and suffix:
         # The value carries its unit: exactly this text is what may follow the number.
@@ -211,6 +214,12 @@ def guess_type(samples: Sequence[str]) -> tuple[DataType, str, str]:
         return "float", ".", suffixes.pop()
     meant = [text for text in texts if not _looks_like_failure(text)]
     return ("float" if 2 * plain >= len(meant) else "text"), ".", ""
+
+
+def _names_a_switch(label: str) -> bool:
+    """Whether a label such as «Pump On» or «Door Open» speaks of something that is or is not."""
+    words = label.split()
+    return len(words) > 1 and words[-1].lower() in _SWITCH_WORDS
 
 
 def _looks_like_failure(text: str) -> bool:

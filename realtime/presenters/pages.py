@@ -18,7 +18,7 @@ from realtime.presenters.live import banners
 from realtime.presenters.rows import Ages, DeviceCard, Live, Problem
 
 MOST_ATTENTION = 30
-TILES_PER_PAGE = 48
+TILES_PER_PAGE = 36
 MOST_NAMED = 3
 
 _SAYS = {

@@ -9,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.alerts.watch import Trouble, open_alert
-from devices.models import Community, Device
+from devices.models import Community, Device, Role
 from realtime.tests import network
+from realtime.way_in import Entry, SourceDetail, register
 
 pytestmark = pytest.mark.django_db
 MOST = 15
@@ -54,3 +55,19 @@ def test_queries_do_not_grow_with_the_network(staff: bool) -> None:
     grow(network.community("Unseen"), 3)
     assert [cost(client, page) for page in pages] == small
     assert max(small) <= MOST
+
+
+def test_an_operators_device_page_with_everything_on_it_stays_within_the_limit() -> None:
+    hill = network.community("Hill village")
+    client = network.client_of(network.user("operator", hill, role=Role.OPERATOR, is_staff=True))
+    device = network.reporting(hill, "Tank", network.account())
+    (channel,) = device.sources.all()
+    at = timezone.now()
+    entry = Entry(at, 1, {"field1": "abc"}, refusals={"field1": "“abc” is not a number."})
+    detail = {channel.pk: SourceDetail("channel 1", "/admin/", entry)}
+    before = register(network.KnownPolling(detail=detail))
+    try:
+        # Ingestion may ask four queries of its own: polling, details (2), refusals.
+        assert cost(client, device.get_absolute_url()) <= MOST - 4
+    finally:
+        register(before)

@@ -1,4 +1,4 @@
-"""Keeps the processes of the Procfile together: one dies, all stop; asked to stop, none is left.
+"""Keeps the processes of the Procfile running: what dies is started again; none outlives the site.
 
 honcho reads the Procfile and prints the prefixed, coloured lines. Its own manager is not used: it
 signals whole process groups (which kills Celery's pool in the middle of a task), stops the broker
@@ -27,6 +27,7 @@ from honcho.environ import parse_procfile
 from honcho.printer import Message, Printer
 
 from telemetry_site.start.console import SCREEN, say
+from telemetry_site.start.restarts import HOPELESS, WITHIN_S, Restarts, ordinal
 
 # Whom others lean on stops last, so that a worker can finish what it has begun.
 STOPPED_LAST = ("simulator", "valkey")
@@ -39,15 +40,14 @@ PR_SET_PDEATHSIG = 1
 
 
 class ProcessEnded(Exception):
-    """A process that should run ended by itself."""
+    """A process ended so often that starting it again is no help."""
 
-    def __init__(self, name: str, code: int) -> None:
-        """Name the process and how it ended (`code` as in subprocess: negative for a signal)."""
+    def __init__(self, name: str, how: str) -> None:
+        """Name the process and how it ended last."""
         self.name = name
-        how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
         super().__init__(
-            f"{name} ended by itself ({how}), so everything was stopped. "
-            f"Its last words stand above, marked '{name}'."
+            f"{name} ended {HOPELESS} times within {WITHIN_S:.0f} s (the last time: {how}), so "
+            f"everything was stopped. Its last words stand above, marked '{name}'."
         )
 
 
@@ -66,7 +66,7 @@ def read_procfile(file: Path) -> dict[str, str]:
 
 
 class Supervisor:
-    """Starts, watches and stops processes; everything they print passes through `relay`."""
+    """Starts, watches, restarts and stops processes; all they print passes through `relay`."""
 
     def __init__(self, commands: Mapping[str, str], environment: dict[str, str], directory: Path):
         """Be ready to start `commands` (name: shell command) in `directory`."""
@@ -76,7 +76,9 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._lines: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._printer = Printer(SCREEN, width=max(map(len, commands)))
-        self._colours = get_colours()
+        self._colours = dict(zip(commands, get_colours(), strict=False))
+        self._restarts = {name: Restarts() for name in commands}
+        self._due: dict[str, float] = {}
         self._kept: dict[str, deque[Message]] = {
             name: deque(maxlen=KEPT_LINES) for name in commands
         }
@@ -100,13 +102,15 @@ class Supervisor:
         stream = process.stdout
         if stream is None:  # pragma: no cover  # stdout=PIPE always gives one
             raise RuntimeError("a process without output")
-        colour = next(self._colours)
-        reader = threading.Thread(target=self._read, args=(name, colour, stream), daemon=True)
+        reader = threading.Thread(target=self._read, args=(name, stream), daemon=True)
         reader.start()
         self._children[name] = Child(name, process, reader)
 
     def relay(self, seconds: float) -> None:
-        """Print what the processes say for `seconds`; raises ProcessEnded when one ends."""
+        """Print what the processes say for `seconds`, and start again what ends meanwhile.
+
+        Raises ProcessEnded when one ends too often.
+        """
         deadline = time.monotonic() + seconds
         while True:
             self._print_lines(min(0.1, max(0.0, deadline - time.monotonic())))
@@ -115,9 +119,25 @@ class Supervisor:
                 if code is not None:
                     self._bury(child)
                     self.show(child.name)
-                    raise ProcessEnded(child.name, code)
+                    self._plan_restart(child.name, code)
+            for name in [name for name, at in self._due.items() if at <= time.monotonic()]:
+                del self._due[name]
+                self.start(name)
             if time.monotonic() >= deadline:
                 return
+
+    def _plan_restart(self, name: str, code: int) -> None:
+        """Tell of an end (`code` as in subprocess: negative for a signal); due again in a while."""
+        now = time.monotonic()
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        restarts = self._restarts[name]
+        pause = restarts.pause_after(now)
+        if pause is None:
+            raise ProcessEnded(name, how)
+        self._due[name] = now + pause
+        times = ordinal(restarts.times)
+        text = f"{name} ended ({how}); started again, {times} time, in {pause:g} s"
+        self._printer.write(_message(text, "site", None))
 
     def show(self, name: str) -> None:
         """Print the last lines of a process that is kept quiet."""
@@ -162,11 +182,9 @@ class Supervisor:
         del self._children[child.name]
         self._print_lines(0)
 
-    def _read(self, name: str, colour: str, stream: IO[bytes]) -> None:
+    def _read(self, name: str, stream: IO[bytes]) -> None:
         for line in stream:
-            # Local time, as the person at this console reads it.
-            now = datetime.now(UTC).astimezone()
-            self._lines.put(Message("line", line, now, name, colour))
+            self._lines.put(_message(line, name, self._colours[name]))
         stream.close()
 
     def _print_lines(self, wait: float) -> None:
@@ -180,6 +198,11 @@ class Supervisor:
                 message = self._lines.get_nowait()
         except queue.Empty:
             return
+
+
+def _message(text: bytes | str, name: str, colour: str | None) -> Message:
+    # Local time, as the person at this console reads it.
+    return Message("line", text, datetime.now(UTC).astimezone(), name, colour)
 
 
 def _signal_group(child: Child, number: signal.Signals) -> None:

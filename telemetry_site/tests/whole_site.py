@@ -21,6 +21,15 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 FRAME = "╰"
 LOGIN = re.compile(r"Login:  admin   (\S+)")
 
+# What only the command of this process of the Procfile says.
+WORDS = {
+    "valkey": "valkey-server",
+    "simulator": "-m simulator",
+    "web": "uvicorn",
+    "worker": "telemetry_site worker",
+    "beat": "telemetry_site beat",
+}
+
 
 class Site:
     """One copy of the site in its own directory and on its own ports."""
@@ -84,6 +93,10 @@ class Site:
     def console(self) -> str:
         return self.log.read_text()
 
+    def wait_to_read(self, text: str) -> None:
+        """Waits until the console shows the text."""
+        wait_for(lambda: text in self.console())
+
     def sentence(self) -> str:
         """The console's text without its line breaks, which depend on the width."""
         return " ".join(self.console().split())
@@ -101,10 +114,30 @@ class Site:
                 continue  # not a process, not ours, or gone meanwhile
         return {pid: command for pid, command in found.items() if command}
 
-    def value(self, query: str) -> Any:
-        """One value from the site's database."""
+    def main_process(self, name: str) -> int:
+        """Waits for the process of the Procfile called `name`, not one of its children."""
+        word = WORDS[name]
+        found: list[int] = []
+
+        def runs() -> bool:
+            found[:] = [
+                pid
+                for pid, command in self.processes().items()
+                if word in command and self.process is not None and parent(pid) == self.process.pid
+            ]
+            return bool(found)
+
+        wait_for(runs)
+        return found[0]
+
+    def rows(self, query: str, *params: object) -> list[tuple[Any, ...]]:
+        """Rows from the site's SQLite database, which the site goes on using."""
         with closing(sqlite3.connect(self.data_dir / "telemetry.sqlite3")) as database:
-            return database.execute(query).fetchone()[0]
+            return database.execute(query, params).fetchall()
+
+    def value(self, query: str, *params: object) -> Any:
+        """One value from the site's database."""
+        return self.rows(query, *params)[0][0]
 
     def get(self, path: str) -> int:
         return self.request("GET", path)[0]
@@ -127,6 +160,14 @@ class Site:
         body = f"csrfmiddlewaretoken={token}&username=admin&password={password}&next=/admin/"
         headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
         return self.request("POST", "/admin/login/", body, headers)[0] == 302
+
+
+def parent(pid: int) -> int | None:
+    """The process that started this one; None when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
