@@ -104,11 +104,14 @@ class Site:
     def processes(self) -> dict[int, str]:
         """Everything that was started for this directory and still runs."""
         mine = f"DATA_DIR={self.data_dir}".encode()
+        # Valkey overwrites its environment with a title.
+        valkey = f"valkey-server 127.0.0.1:{self.environment['VALKEY_PORT']}"
         found = {}
         for entry in Path("/proc").iterdir():
             try:
-                if mine in (entry / "environ").read_bytes().split(b"\0"):
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                environment = (entry / "environ").read_bytes().split(b"\0")
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if mine in environment or valkey in command:
                     found[int(entry.name)] = command
             except (OSError, ValueError):
                 continue  # not a process, not ours, or gone meanwhile
