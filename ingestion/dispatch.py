@@ -151,8 +151,10 @@ def _due(now: datetime) -> models.QuerySet[PollState]:
 
 
 def _open_gaps(now: datetime) -> models.QuerySet[Gap]:
+    """Gaps to fill; those of a source that fails wait until one of its polls succeeds."""
     return Gap.objects.filter(
         _free(now),
+        source__poll_state__failures=0,
         next_try_at__lte=now,
         state__in=[GapState.OPEN, GapState.FILLING],
         source__enabled=True,

@@ -83,7 +83,9 @@ def ingest(
         )
         settle(ingested)
         if delivery.origin is Origin.LIVE and written.new:
-            transaction.on_commit(partial(tell_readings, delivery.source.device, written.new))
+            # Robust: whoever cannot be told now reloads later; what is stored stays stored.
+            tell = partial(tell_readings, delivery.source.device, written.new)
+            transaction.on_commit(tell, robust=True)
     return ingested
 
 

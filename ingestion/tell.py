@@ -30,6 +30,7 @@ def tell_readings(device: Device, samples: Sequence[Sample]) -> None:
         )
         for sample in sorted(samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
         for metric, value in sample.values.items()
+        if metric in metrics  # deleted since
     ]
     publish(
         [
@@ -44,7 +45,7 @@ def tell_readings(device: Device, samples: Sequence[Sample]) -> None:
 
 def tell_alert(alert: Alert) -> None:
     """Publish, once committed, that an alert was opened or resolved, and the states it changes."""
-    transaction.on_commit(partial(_publish_alert, alert))
+    transaction.on_commit(partial(_publish_alert, alert), robust=True)
 
 
 def _publish_alert(alert: Alert) -> None:

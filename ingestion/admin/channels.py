@@ -17,7 +17,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
-from simple_history.admin import SimpleHistoryAdmin
 
 from devices.admin.base import VisibleOnly, link
 from devices.models import Device, ThingSpeakChannel
@@ -36,7 +35,7 @@ _CHANGES_THE_QUESTION = {"connection", "channel_id", "read_key", "enabled"}
 
 
 @admin.register(ThingSpeakChannel)
-class ThingSpeakChannelAdmin(PollingColumns, SimpleHistoryAdmin, AcceptsFieldNames):  # type: ignore[misc]  # untyped
+class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     """Channels that are read."""
 
     form = ChannelForm

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from simple_history.admin import SimpleHistoryAdmin
 
 from devices.admin import skin
 from devices.admin.base import ScopedAdmin, ScopedInline, VisibleOnly
@@ -48,7 +47,7 @@ def _field_choice(source: Source) -> forms.ChoiceField:
 
 
 @admin.register(FieldMapping)
-class FieldMappingAdmin(SimpleHistoryAdmin, ScopedAdmin):  # type: ignore[misc]  # untyped library
+class FieldMappingAdmin(VersionedAdmin):
     """All mappings, to search and correct; new ones are added on their channel's page."""
 
     list_display = ["field", "source", "metric", "data_type", "scale", "offset", "unit", "enabled"]
