@@ -201,10 +201,12 @@ def _lease(
     return [Claim(pk, token + 1, slot) for (pk, token), slot in zip(found, slots, strict=False)]
 
 
-def give_back(claims: Sequence[Claim]) -> None:
-    """End leases of claims that were not used; the rows are due again at once."""
+def give_back(
+    rows: models.QuerySet[PollState] | models.QuerySet[Gap], claims: Sequence[Claim]
+) -> None:
+    """End leases of claims that were not used; their rows are due again at once."""
     for claim in claims:
-        PollState.objects.filter(pk=claim.pk, claim_token=claim.token).update(lease_until=None)
+        rows.filter(pk=claim.pk, claim_token=claim.token).update(lease_until=None)
 
 
 def poll_now(source_ids: Sequence[int], now: datetime) -> int:

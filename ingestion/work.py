@@ -21,10 +21,13 @@ from ingestion.dispatch import DEADLINE_S, give_back
 from ingestion.models import Gap, Lane, PollState
 from ingestion.pipeline import Delivery, Ingested, ingest
 from ingestion.polling import Asked, Equipment, ask
+from ingestion.resilience.gate import GateUnavailable
 from ingestion.rules import Rules, field_rules
 from ingestion.settle import log_poll, settle_poll
 
 log = structlog.get_logger(__name__)
+
+Row = TypeVar("Row", PollState, Gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +40,36 @@ class Worker:
 
     def poll(self, claims: Sequence[Claim]) -> int:
         """Poll claimed sources, each at its slot; returns how many polls were settled."""
-        states = _with_configuration(PollState.objects.filter(pk__in=[one.pk for one in claims]))
-        loaded = {state.pk: state for state in states}
+        return self._carry_out(claims, PollState.objects.all(), self._poll_one)
+
+    def fill(self, claims: Sequence[Claim]) -> int:
+        """Fetch one page of each claimed gap; returns how many pages were settled."""
+        return self._carry_out(claims, Gap.objects.all(), self._fill_one)
+
+    def _carry_out(
+        self,
+        claims: Sequence[Claim],
+        rows: models.QuerySet[Row],
+        step: Callable[[Claim, Row], None],
+    ) -> int:
+        """Carry out one claim after the other; what cannot be asked now is given back."""
+        wanted = rows.filter(pk__in=[one.pk for one in claims])
+        loaded = {row.pk: row for row in _with_configuration(wanted)}
         ends = self.now().timestamp() + DEADLINE_S
         settled = 0
         for place, claim in enumerate(claims):
             if self.now().timestamp() > ends:
-                give_back(claims[place:])
-                log.warning("batch_out_of_time", given_back=len(claims) - place)
+                _end_early(rows, claims[place:], "out of time")
                 break
-            state = loaded.get(claim.pk)
-            if state is None or state.claim_token != claim.token:
+            row = loaded.get(claim.pk)
+            if row is None or row.claim_token != claim.token:
                 continue  # deleted, or claimed anew because this message came too late
             self._wait_for(claim)
-            settled += self._safely(partial(self._poll_one, claim, state), state.source)
-        return settled
-
-    def fill(self, claims: Sequence[Claim]) -> int:
-        """Fetch one page of each claimed gap; returns how many pages were settled."""
-        rows = Gap.objects.filter(pk__in=[one.pk for one in claims])
-        loaded = {gap.pk: gap for gap in _with_configuration(rows)}
-        settled = 0
-        for claim in claims:
-            gap = loaded.get(claim.pk)
-            if gap is None or gap.claim_token != claim.token:
-                continue
-            self._wait_for(claim)
-            settled += self._safely(partial(self._fill_one, claim, gap), gap.source)
+            try:
+                settled += self._safely(partial(step, claim, row), row.source)
+            except GateUnavailable as error:
+                _end_early(rows, claims[place:], str(error))
+                break
         return settled
 
     def _wait_for(self, claim: Claim) -> None:
@@ -75,10 +81,13 @@ class Worker:
     def _safely(self, step: Callable[[], None], source: Source) -> bool:
         """Carry out one step; whatever goes wrong is logged and harms no other source.
 
-        The lease is left to expire: the source is due again, and nothing was half stored.
+        The lease is left to expire: the source is due again, and nothing was half stored. Only
+        GateUnavailable is raised: without the gate, no other source may be asked either.
         """
         try:
             step()
+        except GateUnavailable:
+            raise
         except LeaseLost:
             log.info("lease_lost", source=source.pk)
             return False
@@ -131,10 +140,12 @@ def _store(
     ingest(Delivery(source, rules.usable, fetched.entries, fetched.refusals, origin), now, settle)
 
 
-Rows = TypeVar("Rows", models.QuerySet[PollState], models.QuerySet[Gap])
+def _end_early(rows: models.QuerySet[Row], claims: Sequence[Claim], why: str) -> None:
+    give_back(rows, claims)
+    log.warning("batch_ended_early", given_back=len(claims), reason=why)
 
 
-def _with_configuration(rows: Rows) -> Rows:
+def _with_configuration(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
     """Everything a poll needs in two queries, whatever the number of claims."""
     return rows.select_related(
         "source__connection", "source__device__type", "source__thingspeakchannel__connection"

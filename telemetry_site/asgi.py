@@ -19,10 +19,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
-from devices.models import KeyCheck  # noqa: E402
 from realtime.routing import websocket_urlpatterns  # noqa: E402
+from telemetry_site.guard import refuse_wrong_key  # noqa: E402
 
-KeyCheck.verify()
+refuse_wrong_key()
 application = ProtocolTypeRouter(
     {
         "http": _django,

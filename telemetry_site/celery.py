@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init, worker_ready, worker_shutdown
+from celery.signals import after_setup_logger, worker_init, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
 
@@ -21,13 +21,13 @@ app.autodiscover_tasks(["ingestion"])
 
 
 @worker_init.connect
-@beat_init.connect
+@after_setup_logger.connect  # in beat: `beat_init` comes after it has read its schedule
 def refuse_wrong_key(**_: Any) -> None:
     """Stop before the first poll when stored credentials cannot be read."""
     # Models exist only after Celery's Django fix-up has run, that is not at import.
-    from devices.models import KeyCheck
+    from telemetry_site import guard
 
-    KeyCheck.verify()
+    guard.refuse_wrong_key()
 
 
 _stop = threading.Event()

@@ -52,10 +52,12 @@ DEBUG = env.bool("DEBUG", default=False)
 PORT = env.int("PORT", default=8000)
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{PORT}")
 _site_host = urlsplit(SITE_URL).hostname or "127.0.0.1"
-# Never «*»: it would switch off the sockets' origin check too.
-ALLOWED_HOSTS: list[str] = env.list(
-    "ALLOWED_HOSTS", default=list(dict.fromkeys([_site_host, "127.0.0.1", "localhost"]))
-)
+_more_hosts: list[str] = env.list("ALLOWED_HOSTS", default=[])
+ALLOWED_HOSTS = list(dict.fromkeys([_site_host, "127.0.0.1", "localhost", *_more_hosts]))
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS must name hosts: * would also let pages of any site open live sockets."
+    )
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 USE_X_FORWARDED_HOST = env.bool("BEHIND_PROXY", default=False)
 if USE_X_FORWARDED_HOST:
@@ -185,6 +187,8 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Celery's future default; without effect on our tasks, which are acknowledged when they begin.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "telemetry:celery:"}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

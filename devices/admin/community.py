@@ -77,6 +77,10 @@ class CommunityAdmin(ScopedAdmin):
         """The administrator only: all of a community's readings go with it."""
         return sees_everything(request.user)
 
+    def view_on_site(self, obj: Community) -> str:
+        """The community's dashboard."""
+        return obj.get_absolute_url()
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The address is proposed from the name of a new community, and stays afterwards."""
         return {} if obj else self.prepopulated_fields

@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.forms import ModelForm
 from django.http import HttpRequest
-from simple_history.admin import SimpleHistoryAdmin
 
 from devices.access import sees_everything
-from devices.admin.base import ScopedAdmin, VisibleOnly
+from devices.admin.base import VisibleOnly
+from devices.admin.history import VersionedAdmin
 from devices.forms import KeepsSecrets
 from devices.models import Connection
 
@@ -38,7 +38,7 @@ class ConnectionForm(KeepsSecrets):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(SimpleHistoryAdmin, ScopedAdmin):  # type: ignore[misc]  # untyped library
+class ConnectionAdmin(VersionedAdmin):
     """Provider accounts: where their API is and how fast we may ask."""
 
     form = ConnectionForm

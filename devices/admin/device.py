@@ -7,10 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from simple_history.admin import SimpleHistoryAdmin
 
 from devices.admin import skin
 from devices.admin.base import ReferenceAdmin, ScopedAdmin, ScopedInline, VisibleOnly, link
+from devices.admin.history import VersionedAdmin
 from devices.models import DefaultMetric, Device, DeviceType, Metric
 
 
@@ -40,7 +40,7 @@ class MetricInline(ScopedInline, skin.TabularInline):
 
 
 @admin.register(Device)
-class DeviceAdmin(SimpleHistoryAdmin, ScopedAdmin):  # type: ignore[misc]  # untyped library
+class DeviceAdmin(VersionedAdmin):
     """Devices with their place, geometry and metrics."""
 
     list_display = ["name", "community", "type", "place", "enabled", "dashboard"]

@@ -35,7 +35,7 @@ class AlertQuerySet(ScopedQuerySet["Alert"]):
 
     def visible_to(self, user: Viewer) -> Self:
         """Alerts of the user's communities, and of the accounts that their sources use."""
-        if not user.is_authenticated or sees_everything(user):
+        if not user.is_authenticated or not user.is_active or sees_everything(user):
             return super().visible_to(user)
         mine = Membership.objects.filter(user=user).values("community")
         used = Source.objects.filter(device__community__in=mine).values("connection")

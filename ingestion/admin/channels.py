@@ -19,6 +19,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from devices.admin.base import VisibleOnly, link
+from devices.admin.history import VersionedAdmin
 from devices.models import Device, ThingSpeakChannel
 from ingestion import dispatch
 from ingestion.admin import proposal_forms, words

@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from devices.admin import skin
-from devices.admin.base import ScopedAdmin, ScopedInline, VisibleOnly
+from devices.admin.base import ScopedInline, VisibleOnly
+from devices.admin.history import VersionedAdmin
 from devices.models import FieldMapping, Metric, Source
 from ingestion.models import PollState
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from devices.models import Connection
 from ingestion.housekeeping import prune_logs
 from ingestion.models import Lane, PollLog
 from ingestion.tests import stack as network
@@ -15,7 +16,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 @pytest.mark.django_db
 def test_troubles_are_remembered_longer_than_successes() -> None:
-    account = network.Connection.objects.create(name="Account")
+    account = Connection.objects.create(name="Account")
     source = network.channel(account)
     for days, outcome in [(1, "ok"), (3, "ok"), (3, "timeout"), (31, "timeout")]:
         PollLog.objects.create(

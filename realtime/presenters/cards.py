@@ -148,8 +148,10 @@ def short_reason(condition: SourceCondition) -> str:
     return SOURCE_LABELS[condition.state] if outage else condition.reason
 
 
-def community_card(community: Community, devices: Sequence[SeenDevice]) -> CommunityCard:
-    """The community with its devices (worst first) counted."""
+def community_card(
+    community: Community, devices: Sequence[SeenDevice], tanks: Sequence[DeviceCard] = ()
+) -> CommunityCard:
+    """The community with its devices (worst first) counted, and those of `tanks` with a level."""
     counts = count_states(devices)
     return CommunityCard(
         id=community.pk,
@@ -160,6 +162,7 @@ def community_card(community: Community, devices: Sequence[SeenDevice]) -> Commu
         total=len(devices),
         state=devices[0].state.state if devices else None,
         last_at=max((seen.last_at for seen in devices if seen.last_at), default=None),
+        tanks=[tank for tank in tanks if tank.level_percent is not None],
     )
 
 

@@ -44,6 +44,7 @@ def device_context(request: HttpRequest, fleet: Fleet, live: Live) -> dict[str, 
     refused = way_in().refused(seen.device, request)
     page = _page(request, seen, fleet.now)
     drawable = [metric for metric in page.metrics if metric.drawable]
+    alerts = alert_rows([seen])
     return {
         "live": live,
         "freshness": Ages(),
@@ -54,7 +55,8 @@ def device_context(request: HttpRequest, fleet: Fleet, live: Live) -> dict[str, 
         "chart_range": _range(request.GET.get("range", "")),
         "sources": [_source_view(one, details.get(one.source.pk)) for one in seen.sources],
         "entry": _last_entry(seen, details),
-        "alerts": alert_rows([seen]),
+        "alerts": alerts,
+        "reason_in_alerts": page.reason in [alert.text for alert in alerts],
         "rejections_url": refused.url if refused else None,
         "rejections_count": refused.count if refused else None,
     }

@@ -84,18 +84,20 @@ def alert_item(alert: Alert) -> dict[str, Any]:
     }
 
 
+_NO_REDIS = Banner(
+    "warning",
+    "Live updates are not available",
+    "Redis does not answer: nothing is fetched from the sources until it does. This page asks for "
+    "stored values every few seconds.",
+)
+
+
 def banners(live: Live | None, outages: Sequence[Alert], now: datetime) -> list[Banner]:
     """What is wrong above the level of one device, the site's own troubles first."""
-    found = list(way_in().troubles(now))
-    if live is not None and not live.available:
-        found.append(
-            Banner(
-                "warning",
-                "Live updates are not available",
-                "Redis does not answer. Values are fetched every few seconds instead.",
-            )
-        )
-    return found + [_outage(alert) for alert in outages]
+    without_redis = live is not None and not live.available
+    # What clock and worker say of themselves lies in Redis too: asking would only take time.
+    own = [_NO_REDIS] if without_redis else way_in().troubles(now)
+    return [*own, *(_outage(alert) for alert in outages)]
 
 
 def _outage(alert: Alert) -> Banner:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 
 from devices.alerts.state import State
-from devices.models import Community, Device
+from devices.models import Community, Device, Picture
 from realtime.presenters import admin_links
 from realtime.presenters.cards import SOURCE_LABELS, alert_rows, community_card, device_card
 from realtime.presenters.facts import Fleet, SeenDevice, with_latest
@@ -18,6 +19,8 @@ from realtime.presenters.live import banners
 from realtime.presenters.rows import Ages, DeviceCard, Live, Problem
 
 MOST_ATTENTION = 30
+MOST_TANKS = 3  # of one community
+MOST_COMMUNITIES_WITH_TANKS = 30
 TILES_PER_PAGE = 36
 MOST_NAMED = 3
 
@@ -43,17 +46,28 @@ def overview_context(
     by_community: dict[int, list[SeenDevice]] = defaultdict(list)
     for seen in fleet.devices:
         by_community[seen.device.community_id].append(seen)
-    cards = [(by_community[one.pk], one) for one in communities]
-    cards.sort(key=lambda pair: (_rank(pair[0]), pair[1].name))
+    ranked = sorted(communities, key=lambda one: (_rank(by_community[one.pk]), one.name))
+    tanks = {one.pk: _tanks(by_community[one.pk]) for one in ranked[:MOST_COMMUNITIES_WITH_TANKS]}
+    attention = found[:MOST_ATTENTION]
+    # Everybody's values at once: a device may be in both lists.
+    several = {seen.device.pk: seen for seen in chain(attention, *tanks.values())}
+    cards = {card.uuid: card for card in _cards(list(several.values()), fleet)}
+
+    def shown(some: Iterable[SeenDevice]) -> list[DeviceCard]:
+        return [cards[seen.device.uuid] for seen in some]
+
     return {
         "live": live,
         "freshness": Ages(),
         "banners": banners(live, fleet.outages, fleet.now),
         "counts": fleet.counts(),
         "state_filter": wanted,
-        "attention": _cards(found[:MOST_ATTENTION], fleet),
+        "attention": shown(attention),
         "attention_total": len(found),
-        "communities": [community_card(community, devices) for devices, community in cards],
+        "communities": [
+            community_card(one, by_community[one.pk], shown(tanks.get(one.pk, ())))
+            for one in ranked
+        ],
         "add_community_url": admin_links.add_url(request, Community),
         "add_device_url": admin_links.add_url(request, Device),
     }
@@ -61,6 +75,13 @@ def overview_context(
 
 def _cards(shown: Sequence[SeenDevice], fleet: Fleet) -> list[DeviceCard]:
     return [device_card(seen, fleet.now) for seen in with_latest(shown)]
+
+
+def _tanks(devices: Iterable[SeenDevice]) -> list[SeenDevice]:
+    """The first few tanks and sumps: by name, so that they keep their places; drawable first."""
+    tanks = [seen for seen in devices if seen.device.type.picture in (Picture.TANK, Picture.SUMP)]
+    tanks.sort(key=lambda s: (s.device.tank_height_cm is None, s.device.name, s.device.pk))
+    return tanks[:MOST_TANKS]
 
 
 def _rank(devices: Sequence[SeenDevice]) -> tuple[int, int]:

@@ -133,7 +133,7 @@ class DevicePage(DeviceCard):
 
 @dataclass(frozen=True, slots=True)
 class CommunityCard:
-    """A community with the number of its devices in each state, and the worst of these."""
+    """A community with its devices counted by state, the worst state, and some of its tanks."""
 
     id: int
     name: str
@@ -143,6 +143,7 @@ class CommunityCard:
     total: int
     state: State | None
     last_at: datetime | None
+    tanks: Sequence[DeviceCard] = ()
     place: str = ""
 
 

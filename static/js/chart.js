@@ -48,9 +48,11 @@ export class Chart {
    * @param {HTMLElement} root
    * @param {Choice} choice
    * @param {string} range a key of RANGES
+   * @param {(metric: string) => Point|null} current the metric's newest reading, as the page shows it
    */
-  constructor(root, choice, range) {
+  constructor(root, choice, range, current) {
     this.root = root;
+    this.current = current;
     this.choice = choice;
     this.range = range;
     /** @type {Point[]} */
@@ -79,7 +81,7 @@ export class Chart {
     return /** @type {HTMLElement} */ (this.root.querySelector(`[data-chart-${name}]`));
   }
 
-  /** @param {"loading"|"empty"|"error"|null} name the note over the plot, or none */
+  /** @param {"loading"|"empty"|"never"|"error"|null} name the note over the plot, or none */
   note(name) {
     for (const element of this.root.querySelectorAll("[data-chart-note]")) {
       const note = /** @type {HTMLElement} */ (element);
@@ -115,7 +117,11 @@ export class Chart {
       const history = await fetchHistory(url, request.signal);
       // What came live while this was on its way is newer than its end.
       const end = history.points[history.points.length - 1]?.at ?? 0;
-      this.points = [...history.points, ...this.points.filter((point) => point.at > end)];
+      const later = this.points.filter((point) => point.at > end);
+      const newest = this.current(this.choice.metric);
+      // A bucket's mean is not the value of now: the line ends at the reading itself.
+      if (newest && newest.at > (later[later.length - 1]?.at ?? end)) later.push(newest);
+      this.points = [...history.points, ...later];
       this.bucket = history.bucket;
       this.loadedAt = now() / 1000;
     } catch (error) {
@@ -146,7 +152,8 @@ export class Chart {
     if (head && head.at - start > gap) data.gaps.push([start, head.at]);
     if (tail && end - tail.at > gap) data.gaps.push([tail.at, end]);
     this.plot.show(data, [start, end]);
-    this.note(tail && tail.at >= start ? null : "empty");
+    const reported = tail ?? this.current(this.choice.metric);
+    this.note(tail && tail.at >= start ? null : reported ? "empty" : "never");
     this.state();
     this.fillTable();
   }

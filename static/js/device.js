@@ -3,6 +3,7 @@
 import { Chart, RANGES } from "./chart.js";
 
 /** @typedef {import("./types.js").Reading} Reading */
+/** @typedef {import("./history.js").Point} Point */
 
 /**
  * @param {HTMLElement} element with the chart's data attributes
@@ -18,6 +19,20 @@ function choiceFrom(element, metric) {
     decimals: Number(decimals),
     expectedEvery: Number(expectedEvery || NaN),
   };
+}
+
+/**
+ * The newest reading of a metric as its card shows it.
+ * @param {string} metric
+ * @returns {Point|null}
+ */
+function currentPoint(metric) {
+  const shown = document.querySelector(`.metric .value[data-metric="${CSS.escape(metric)}"]`);
+  if (!(shown instanceof HTMLElement) || !shown.dataset.exact) return null;
+  const at = Date.parse(shown.dataset.at ?? "") / 1000;
+  const value = Number(shown.dataset.exact);
+  if (!Number.isFinite(at) || !Number.isFinite(value)) return null;
+  return { at, value, min: value, max: value };
 }
 
 /**
@@ -43,6 +58,7 @@ export function prepareDeviceChart(section) {
     section,
     choiceFrom(section, section.dataset.metric ?? ""),
     range in RANGES ? range : "24h",
+    currentPoint,
   );
   const device = section.closest("[data-device]")?.getAttribute("data-device") ?? "";
 

@@ -22,8 +22,10 @@
 
 /** A line is broken where two points are further apart than so many steps; the server's own rule. */
 const GAP_STEPS = 3;
+/** The trend is that of the newest part of the range: an eighth of it. */
+const RECENT = 8;
 /** A change below this part of the range's own spread counts as steady. */
-const STEADY = 0.12;
+const STEADY = 0.05;
 
 /**
  * @param {string} url
@@ -127,8 +129,9 @@ function mean(points) {
 export function summarise(points) {
   const min = points.reduce((least, point) => Math.min(least, point.min), Infinity);
   const max = points.reduce((most, point) => Math.max(most, point.max), -Infinity);
-  const quarter = Math.max(1, Math.floor(points.length / 4));
-  const change = mean(points.slice(-quarter)) - mean(points.slice(0, quarter));
+  const recent = points.slice(-Math.max(2, Math.ceil(points.length / RECENT)));
+  const half = Math.ceil(recent.length / 2);
+  const change = mean(recent.slice(-half)) - mean(recent.slice(0, half));
   const steady = Math.abs(change) <= (max - min) * STEADY;
   return {
     latest: points[points.length - 1].value,

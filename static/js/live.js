@@ -1,6 +1,7 @@
 /**
  * The socket of a page: subscribes from where the page's snapshot ended, resumes after a break, falls back to
- * polling while the socket stays down, and stops for good when the session has ended.
+ * polling while the socket stays down or the server has nothing to say over it, and stops for good when the session
+ * has ended.
  *
  * Close codes: 4401 not signed in, 4403 and 4404 not yours; all others are tried again with backoff and jitter.
  */
@@ -75,6 +76,7 @@ export class Live {
     /** @type {WebSocket|null} */
     this.socket = null;
     this.failures = 0;
+    this.flowing = true;
     this.waitMs = 0; // what a departing server asked for
     this.reference = 0;
     this.heardAt = 0;
@@ -98,6 +100,20 @@ export class Live {
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.hurry();
     });
+  }
+
+  /**
+   * The server knows better than an open socket whether messages come through: without Redis there are none.
+   * @param {boolean} flowing
+   */
+  setFlowing(flowing) {
+    if (this.over || this.flowing === flowing) return;
+    this.flowing = flowing;
+    if (!flowing) this.poller.start();
+    else if (this.socket?.readyState === WebSocket.OPEN) {
+      this.poller.stop();
+      this.say("live");
+    }
   }
 
   get over() {
@@ -180,8 +196,11 @@ export class Live {
     if (message.t === "bye") this.waitMs = (message.retry_after_s ?? 0) * 1000;
     if (message.t === "bye" || message.t === "err") return;
     this.failures = 0;
-    this.poller.stop();
-    this.say("live");
+    if (message.t === "tel" || message.t === "state") this.setFlowing(true);
+    if (this.flowing) {
+      this.poller.stop();
+      this.say("live");
+    }
     if (message.t === "reset") {
       if (message.topic && message.id) this.since[message.topic] = message.id;
       this.catchUp();
@@ -221,5 +240,6 @@ export class Live {
     }
     if (snapshot.tel) this.options.onReadings(snapshot.tel);
     if (snapshot.state) this.options.onStates(snapshot.state, false);
+    this.setFlowing(Object.keys(snapshot.heads ?? {}).length > 0);
   }
 }

@@ -9,15 +9,22 @@ import { Refresher } from "./refresh.js";
 import { paintFreshness, paintStates } from "./states.js";
 import { prepareTanks } from "./tank.js";
 import { showAlert } from "./toasts.js";
-import { paintReadings } from "./values.js";
+import { paintReadings, repaintReadings } from "./values.js";
 
 /** @typedef {import("./types.js").Reading} Reading */
 
 const ENTRY_REFRESH_MS = 20_000; // the device page's last entry and source follow at this pace
+const STEADY_REFRESH_MS = 60_000; // what no message tells: devices that fall silent without being on the page
 
 /** @param {string} id of a JSON block */
 function data(id) {
   return JSON.parse(document.getElementById(id)?.textContent || "null");
+}
+
+/** @param {Refresher} refresher */
+function age(refresher) {
+  if (paintFreshness()) refresher.request();
+  paintAges();
 }
 
 function prepare() {
@@ -34,19 +41,29 @@ async function prepareChart() {
   return prepareDeviceChart(section);
 }
 
-/** @param {Awaited<ReturnType<typeof prepareChart>>} chart */
-function connect(chart) {
+/**
+ * Whether the server, when it made this page, had a way to send messages.
+ * @param {Document} page
+ */
+function isFlowing(page) {
+  return page.querySelector('[data-live][data-available="false"]') === null;
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof prepareChart>>} chart
+ * @param {Refresher} refresher
+ * @returns {Live|null} null on pages that show nothing live
+ */
+function connect(chart, refresher) {
   const config = document.querySelector("[data-live]");
   const indicatorRoot = document.querySelector("[data-live-indicator]");
-  if (!(config instanceof HTMLElement) || !indicatorRoot) return;
+  if (!(config instanceof HTMLElement) || !indicatorRoot) return null;
   const indicator = new Indicator(indicatorRoot);
-  const refresher = new Refresher(prepare);
   const device = document.querySelector(".device");
   /** @type {Batch<Reading>} */
   const batch = new Batch((readings) => {
     paintReadings(readings);
-    paintFreshness();
-    paintAges();
+    age(refresher);
     chart?.append(readings);
     if (device) refresher.request(ENTRY_REFRESH_MS);
   });
@@ -75,13 +92,24 @@ function connect(chart) {
     onStatus: (status) => indicator.show(status),
   });
   live.start();
+  live.setFlowing(isFlowing(document));
   setInterval(() => indicator.tick(), 1000);
+  setInterval(() => {
+    if (!document.hidden && !live.over) refresher.request(STEADY_REFRESH_MS);
+  }, STEADY_REFRESH_MS);
+  return live;
 }
 
 prepareMenu();
 prepare();
-setInterval(() => {
-  paintFreshness();
-  paintAges();
-}, 1000);
-prepareChart().then(connect);
+/** @type {Live|null} */
+let live = null;
+const refresher = new Refresher((page) => {
+  prepare();
+  repaintReadings();
+  live?.setFlowing(isFlowing(page));
+});
+setInterval(() => age(refresher), 1000);
+prepareChart().then((chart) => {
+  live = connect(chart, refresher);
+});

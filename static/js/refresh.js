@@ -20,26 +20,30 @@ function exchange(current, fresh) {
 }
 
 export class Refresher {
-  /** @param {() => void} after called when parts were exchanged */
+  /** @param {(page: Document) => void} after called when parts were exchanged, with the page they come from */
   constructor(after) {
     this.after = after;
     this.last = 0;
-    this.waiting = false;
+    this.due = Infinity;
+    /** @type {ReturnType<typeof setTimeout>|undefined} */
+    this.timer = undefined;
   }
 
   /**
-   * Refreshes soon; many calls make one fetch.
+   * Refreshes soon; many calls make one fetch, as early as the most urgent of them wants it.
    * @param {number} [atLeastMs] time since the last refresh, at least
    */
   request(atLeastMs = AT_LEAST_MS) {
-    if (this.waiting) return;
-    this.waiting = true;
-    const wait = Math.max(0, this.last + atLeastMs - performance.now());
-    setTimeout(() => this.run(), wait + Math.random() * SPREAD_MS);
+    const instant = performance.now();
+    const due = Math.max(instant, this.last + atLeastMs) + Math.random() * SPREAD_MS;
+    if (due + SPREAD_MS > this.due) return;
+    this.due = due;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.run(), due - instant);
   }
 
   async run() {
-    this.waiting = false;
+    this.due = Infinity;
     this.last = performance.now();
     let text;
     try {
@@ -56,6 +60,6 @@ export class Refresher {
       if (fresh) exchange(current, fresh);
     }
     document.title = page.title;
-    this.after();
+    this.after(page);
   }
 }

@@ -68,9 +68,13 @@ function freshnessOf(element, instant) {
   return freshness((instant - at) / 1000, Number(element.dataset.expectedEvery || NaN));
 }
 
-/** Lets values and devices age: called every second and after each batch of readings. */
+/**
+ * Lets values and devices age: called every second and after each batch of readings.
+ * @returns {boolean} whether a device changed its state, so that lists and counters are out of date
+ */
 export function paintFreshness() {
   const instant = now();
+  let changed = false;
   for (const element of document.querySelectorAll(".value[data-freshness]")) {
     const value = /** @type {HTMLElement} */ (element);
     const state = freshnessOf(value, instant);
@@ -87,6 +91,9 @@ export function paintFreshness() {
     if (!BY_AGE.has(root.dataset.state ?? "")) continue;
     const state = freshnessOf(root, instant);
     const name = state === "live" ? "online" : state;
-    if (name && name !== root.dataset.state) showState(root, name);
+    if (!name || name === root.dataset.state) continue;
+    showState(root, name);
+    changed = true;
   }
+  return changed;
 }

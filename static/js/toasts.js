@@ -8,14 +8,17 @@ const STAY_MS = 12_000;
 export function showAlert(alert) {
   const root = document.querySelector("[data-toasts]");
   if (!root) return;
+  // An alert of an account is told to each of its communities; here it is one.
+  root.querySelector(`[data-alert="${CSS.escape(String(alert.id))}"]`)?.remove();
   const toast = document.createElement("div");
+  toast.dataset.alert = String(alert.id);
   toast.className = "toast";
   toast.dataset.state = alert.resolved ? "ok" : alert.severity;
   const text = document.createElement("p");
   const title = document.createElement("strong");
   title.textContent = alert.resolved ? `Resolved: ${alert.title}` : alert.title;
   text.append(title);
-  if (alert.text) text.append(document.createElement("br"), alert.text);
+  if (alert.text && !alert.resolved) text.append(document.createElement("br"), alert.text);
   const close = document.createElement("button");
   close.type = "button";
   close.setAttribute("aria-label", "Close");

@@ -11,20 +11,25 @@ const ORIGINS = /** @type {Record<string, string>} */ ({
   cache: "cached",
 });
 
+/** @type {Map<string, Reading>} the newest reading of each metric, by reading time and never by arrival */
+const latest = new Map();
+
 /**
- * The newest reading of each metric, by reading time and never by arrival.
+ * Keeps what is news.
  * @param {Reading[]} readings
- * @returns {Iterable<Reading>}
+ * @returns {Iterable<Reading>} the newest of each metric among them
  */
-function newest(readings) {
+function keepNewest(readings) {
   /** @type {Map<string, Reading>} */
-  const latest = new Map();
+  const news = new Map();
   for (const reading of readings) {
     const key = `${reading.device} ${reading.metric}`;
     const known = latest.get(key);
-    if (!known || Date.parse(reading.at) >= Date.parse(known.at)) latest.set(key, reading);
+    if (known && Date.parse(reading.at) < Date.parse(known.at)) continue;
+    latest.set(key, reading);
+    news.set(key, reading);
   }
-  return latest.values();
+  return news.values();
 }
 
 /**
@@ -42,6 +47,7 @@ function isNewer(at, candidate) {
 function paintValue(element, reading) {
   if (!isNewer(element.dataset.at, reading.at)) return;
   element.dataset.at = reading.at;
+  element.dataset.exact = String(reading.value);
   const number = element.querySelector("[data-value]");
   const text = formatValue(reading.value, Number(element.dataset.decimals));
   if (number && number.textContent !== text) {
@@ -88,11 +94,19 @@ function paintTanks(root, reading) {
   }
 }
 
-/**
- * @param {Reading[]} readings of any device, in any order
- */
+/** @param {Reading[]} readings of any device, in any order */
 export function paintReadings(readings) {
-  for (const reading of newest(readings)) {
+  paint(keepNewest(readings));
+}
+
+/** Once more all that was heard: parts of the page fetched meanwhile may be older than that. */
+export function repaintReadings() {
+  paint(latest.values());
+}
+
+/** @param {Iterable<Reading>} readings */
+function paint(readings) {
+  for (const reading of readings) {
     const selector = `[data-device="${CSS.escape(reading.device)}"]`;
     for (const element of document.querySelectorAll(selector)) {
       const root = /** @type {HTMLElement} */ (element);
