@@ -18,13 +18,14 @@ from devices.models import Connection, Source
 from ingestion.claims import Claim
 from ingestion.models import Gap, GapState, PollState
 from ingestion.resilience.gate import Gate, Reservation
+from ingestion.resilience.policy import RetryPolicy
 from ingestion.rules import route_of
 
-# Longer than a message may wait (EXPIRES) and a batch may run (DEADLINE) together: no worker
-# outlives its lease.
-LEASE = timedelta(seconds=60)
 EXPIRES_S = 20
 DEADLINE_S = 30
+# Longer than a message may wait, a batch may run and its last request may take together, with
+# some time to store: no worker outlives its lease.
+LEASE = timedelta(seconds=EXPIRES_S + DEADLINE_S + RetryPolicy().deadline_s + 5)
 # Slots are booked this far ahead: until the next tick.
 TICK_S = 1.0
 # Entries of a backfill page may take their time; one page a tick and account is plenty.

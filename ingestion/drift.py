@@ -6,10 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from devices.alerts.models import Alert
-from devices.alerts.watch import Trouble
 from devices.models import FieldMapping, Source
-from ingestion import gaps
 from ingestion.dispatch import poll_now
 from ingestion.models import PollState
 
@@ -40,9 +37,6 @@ def accept_field_names(source: Source, now: datetime) -> list[str]:
             changed.append(f"{mapping.field}: gone, its mapping is switched off")
             mapping.enabled = False
         mapping.save()
-    paused = Alert.objects.open().filter(key=Trouble.failing(source).key).first()
-    if changed and paused is not None:
-        gaps.open_gap(source, paused.opened_at - gaps.OVERLAP, now, now)
     if changed:
         poll_now([source.pk], now)
     return changed

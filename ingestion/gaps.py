@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
+
 from devices.models import Source
 from ingestion.claims import Claim, LeaseLost
 from ingestion.models import Gap, GapState, PollState
@@ -40,7 +42,7 @@ def page_window(gap: Gap) -> Window:
 
 
 def note_hole(state: PollState, fetched: Fetched, now: datetime) -> Gap | None:
-    """Record what a full live answer did not reach back to; at most one open gap per source."""
+    """Record what a full live answer did not reach back to."""
     if not fetched.full:
         return None
     oldest = oldest_time(fetched) or END
@@ -51,16 +53,26 @@ def note_hole(state: PollState, fetched: Fetched, now: datetime) -> Gap | None:
     return open_gap(state.source, since, oldest, now)
 
 
+@transaction.atomic
 def open_gap(source: Source, since: datetime, until: datetime, now: datetime) -> Gap:
-    """Open a gap, or widen the one that is open already."""
-    unread = [GapState.OPEN, GapState.FILLING]
-    gap = Gap.objects.select_for_update().filter(source=source, state__in=unread).first()
+    """Open a gap, or widen an open one that it touches.
+
+    A page that is on its way for the old range is refused: it would close what it did not ask for.
+    """
+    unread = Gap.objects.select_for_update().filter(
+        source=source,
+        state__in=[GapState.OPEN, GapState.FILLING],
+        since__lte=until,
+        until__gte=since,
+    )
+    gap = unread.order_by("pk").first()
     if gap is None:
         return Gap.objects.create(
             source=source, since=since, until=until, found_at=now, next_try_at=now
         )
     gap.since, gap.until = min(gap.since, since), max(gap.until, until)
-    gap.save(update_fields=["since", "until"])
+    gap.lease_until, gap.claim_token = None, gap.claim_token + 1
+    gap.save(update_fields=["since", "until", "lease_until", "claim_token"])
     return gap
 
 
@@ -98,16 +110,28 @@ def _after_page(gap: Gap, fetched: Fetched, now: datetime) -> dict[str, object]:
             "message": "None of the page's entries has a readable time, so older ones cannot be "
             "asked for.",
         }
-    changes: dict[str, object] = {
-        "state": GapState.FILLING,
+    if oldest < gap.until:
+        return {
+            "state": GapState.FILLING,
+            "entries": entries,
+            "next_try_at": now,
+            "until": oldest,
+        }
+    return _past_a_full_second(gap, oldest, entries, now)
+
+
+def _past_a_full_second(
+    gap: Gap, oldest: datetime, entries: int, now: datetime
+) -> dict[str, object]:
+    """Go on before the second that fills a page by itself, if the gap reaches back so far."""
+    before = oldest - timedelta(seconds=1)
+    done = before < gap.since
+    return {
+        "state": GapState.LOST if done else GapState.FILLING,
         "entries": entries,
         "next_try_at": now,
-        "until": oldest,
+        "until": gap.until if done else before,
+        "closed_at": now if done else None,
+        "message": f"More than {PAGE} entries share the second {oldest:%Y-%m-%d %H:%M:%S}; the "
+        "source does not give the others.",
     }
-    if oldest >= gap.until:
-        changes["until"] = oldest - timedelta(seconds=1)
-        changes["message"] = (
-            f"More than {PAGE} entries share the second {oldest:%Y-%m-%d %H:%M:%S}; the source "
-            "does not give the others."
-        )
-    return changes

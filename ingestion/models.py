@@ -72,7 +72,6 @@ class Lane(models.TextChoices):
 
     LIVE = "live", "Live poll"
     BACKFILL = "backfill", "Backfill"
-    MANUAL = "manual", "Asked by a person"
 
 
 class PollLogQuerySet(ScopedQuerySet["PollLog"]):

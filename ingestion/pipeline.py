@@ -44,7 +44,10 @@ class Ingested:
     entries: int
     refused: int
     newest_at: datetime | None
-    """Time of the newest entry that may advance the cursor (aware UTC), whether mapped or not."""
+    """Time of the newest entry that may advance the cursor (aware UTC), whether mapped or not.
+
+    Not one ahead of our clock: what the source says in between would never be asked for.
+    """
 
     @property
     def newest_new_at(self) -> datetime | None:
@@ -79,7 +82,7 @@ def ingest(
             written=written,
             entries=len(delivery.entries) + _whole_entries(delivery.refusals),
             refused=_record(delivery.source, refusals, now),
-            newest_at=max((one.at for one in received), default=None),
+            newest_at=max((one.at for one in delivery.entries if one.at <= now), default=None),
         )
         settle(ingested)
         if delivery.origin is Origin.LIVE and written.new:

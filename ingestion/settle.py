@@ -54,6 +54,8 @@ def settle_poll(
     if asked.outcome in ANSWERED and asked.fetched is not None:
         changes |= _learned(state, asked.fetched, ingested, now)
     changes |= _counters(state, asked, ingested, now)
+    if problems:  # what we leave out ourselves says nothing about the device
+        changes["misses"] = state.misses
     held = PollState.objects.filter(pk=state.pk, claim_token=claim.token)
     if not held.update(**changes):
         raise LeaseLost
@@ -74,7 +76,7 @@ def log_poll(
     """One row per request, so that «why did nothing arrive?» has an answer."""
     PollLog.objects.create(
         source=source,
-        at=now,
+        at=now - timedelta(milliseconds=asked.duration_ms),
         lane=lane,
         outcome=asked.kind,
         status=asked.status,

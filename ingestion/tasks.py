@@ -15,6 +15,7 @@ from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
 from ingestion.equipment import equipment
 from ingestion.housekeeping import prune_logs
+from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
 Row = tuple[int, int, float]
@@ -49,8 +50,10 @@ def fill(rows: list[Row]) -> None:
 
 @shared_task(name="ingestion.roll_up")
 def run_roll_up() -> None:
-    """Bring hourly, daily and monthly rollups up to date."""
-    roll_up(timezone.now())
+    """Bring hourly, daily and monthly rollups up to date, and alerts about what is switched off."""
+    now = timezone.now()
+    roll_up(now)
+    resolve_obsolete(now)
 
 
 @shared_task(name="ingestion.prune")

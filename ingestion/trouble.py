@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
+from devices.alerts.models import Alert
+from devices.alerts.models import Kind as Kinds
 from devices.alerts.state import SourceState, late_after
-from devices.alerts.watch import Trouble, open_alert, resolve_alert
+from devices.alerts.watch import Trouble, open_alert, resolve_alert, resolve_alert_row
 from devices.models import Source
+from devices.readings.store import get_store
+from ingestion import gaps
 from ingestion.models import PollState
 from ingestion.polling import Asked
-from ingestion.resilience.classify import Kind, Outcome
+from ingestion.resilience.classify import EFFECTS, Kind, Outcome
 from ingestion.rules import Problem
 from ingestion.tell import tell_alert
 
@@ -31,9 +35,9 @@ def expected_every_s(state: PollState) -> float:
 
 def reading_is_due(state: PollState, now: datetime) -> bool:
     """Whether the device should have said something new by now; a silent newcomer owes nothing."""
-    if state.cursor_at is None:
-        return False
-    return now - state.cursor_at > late_after(expected_every_s(state))
+    metrics = [mapping.metric_id for mapping in state.source.mappings.all()]
+    newest = max((one.at for one in get_store().latest(metrics).values()), default=None)
+    return newest is not None and now - newest > late_after(expected_every_s(state))
 
 
 def review_device(source: Source, heard: bool, misses: int, now: datetime) -> None:
@@ -56,12 +60,33 @@ def review_source(source: Source, asked: Asked, problems: Sequence[Problem], now
         if problems:
             _open(failing, problems[0].state, " ".join(one.text for one in problems), now)
         else:
-            _resolve(failing, now)
-    elif asked.outcome in (Outcome.SOURCE_ERROR, Outcome.OUR_ERROR):
+            _read_again(source, _resolve(failing, now), now)
+    elif EFFECTS[asked.kind].permanent or asked.outcome is Outcome.SOURCE_ERROR:
         reason = _REASONS.get(asked.kind, SourceState.FAILING)
         _open(failing, reason, asked.message, now)
     elif asked.circuit_open:
         _open(upstream, asked.kind, _upstream_text(source, asked), now)
+
+
+def resolve_obsolete(now: datetime) -> None:
+    """Resolve alerts about what nobody asks any more: what was switched off is no trouble."""
+    off = (
+        Q(source__enabled=False)
+        | Q(source__connection__enabled=False)
+        | Q(connection__enabled=False)
+        | Q(device__enabled=False)
+        | Q(kind=Kinds.DEVICE_OFFLINE, device__sources__isnull=True)
+    )
+    for alert in Alert.objects.open().filter(off).distinct():
+        for resolved in resolve_alert_row(alert, now):
+            tell_alert(resolved)
+
+
+def _read_again(source: Source, resolved: Sequence[Alert], now: datetime) -> None:
+    """What arrived while mappings were left out was not stored: that time becomes a gap."""
+    for alert in resolved:
+        if alert.reason in (SourceState.SCHEMA_CHANGED, SourceState.FAILING):
+            gaps.open_gap(source, alert.opened_at - gaps.OVERLAP, now, now)
 
 
 def _all_silent(source: Source) -> bool:
@@ -89,6 +114,8 @@ def _open(trouble: Trouble, reason: str, text: str, now: datetime) -> None:
         tell_alert(alert)
 
 
-def _resolve(trouble: Trouble, now: datetime) -> None:
-    for alert in resolve_alert(trouble, now):
+def _resolve(trouble: Trouble, now: datetime) -> list[Alert]:
+    resolved = resolve_alert(trouble, now)
+    for alert in resolved:
         tell_alert(alert)
+    return resolved

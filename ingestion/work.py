@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 import structlog
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
 from devices.models import Source
@@ -21,13 +22,26 @@ from ingestion.dispatch import DEADLINE_S, give_back
 from ingestion.models import Gap, Lane, PollState
 from ingestion.pipeline import Delivery, Ingested, ingest
 from ingestion.polling import Asked, Equipment, ask
+from ingestion.resilience.classify import Kind, Outcome
 from ingestion.resilience.gate import GateUnavailable
 from ingestion.rules import Rules, field_rules
 from ingestion.settle import log_poll, settle_poll
+from ingestion.sources.base import Window
 
 log = structlog.get_logger(__name__)
 
 Row = TypeVar("Row", PollState, Gap)
+
+# As much jitter as the budget's spacing allows for (`RatePolicy.jitter_allowance_s`).
+SLOT_LASTS_S = 1.0
+SLOT_PATIENCE_S = 5.0
+
+_OUR_DEFECT = Asked(
+    Kind.OURS,
+    Outcome.OUR_ERROR,
+    "The site itself failed while reading or storing; nothing of this answer was stored, and it is "
+    "asked again by itself. The worker's log says why: look for poll_failed.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +54,18 @@ class Worker:
 
     def poll(self, claims: Sequence[Claim]) -> int:
         """Poll claimed sources, each at its slot; returns how many polls were settled."""
-        return self._carry_out(claims, PollState.objects.all(), self._poll_one)
+        return self._carry_out(claims, PollState.objects.all(), self._poll_one, Lane.LIVE)
 
     def fill(self, claims: Sequence[Claim]) -> int:
         """Fetch one page of each claimed gap; returns how many pages were settled."""
-        return self._carry_out(claims, Gap.objects.all(), self._fill_one)
+        return self._carry_out(claims, Gap.objects.all(), self._fill_one, Lane.BACKFILL)
 
     def _carry_out(
         self,
         claims: Sequence[Claim],
         rows: models.QuerySet[Row],
         step: Callable[[Claim, Row], None],
+        lane: Lane,
     ) -> int:
         """Carry out one claim after the other; what cannot be asked now is given back."""
         wanted = rows.filter(pk__in=[one.pk for one in claims])
@@ -66,7 +81,7 @@ class Worker:
                 continue  # deleted, or claimed anew because this message came too late
             self._wait_for(claim)
             try:
-                settled += self._safely(partial(step, claim, row), row.source)
+                settled += self._safely(partial(step, claim, row), row.source, lane)
             except GateUnavailable as error:
                 _end_early(rows, claims[place:], str(error))
                 break
@@ -78,7 +93,16 @@ class Worker:
         if ahead > 0:
             self.sleep(ahead)
 
-    def _safely(self, step: Callable[[], None], source: Source) -> bool:
+    def _ask(self, claim: Claim, source: Source, window: Window) -> Asked:
+        """Ask in the booked slot; whoever comes too late for it books another one.
+
+        Slots that were missed while messages waited, all used at once, would be a crowd.
+        """
+        late = self.now().timestamp() - claim.not_before > SLOT_LASTS_S
+        patience_s = SLOT_PATIENCE_S if late else 0.0
+        return ask(source, window, self.equipment, reserved=not late, max_wait_s=patience_s)
+
+    def _safely(self, step: Callable[[], None], source: Source, lane: Lane) -> bool:
         """Carry out one step; whatever goes wrong is logged and harms no other source.
 
         The lease is left to expire: the source is due again, and nothing was half stored. Only
@@ -93,11 +117,14 @@ class Worker:
             return False
         except Exception:
             log.exception("poll_failed", source=source.pk)
+            # Where people look for why nothing arrives; without a database there is no such place.
+            with suppress(DatabaseError), transaction.atomic():
+                log_poll(source, lane, _OUR_DEFECT, None, self.now())
             return False
         return True
 
     def _poll_one(self, claim: Claim, state: PollState) -> None:
-        asked = ask(state.source, gaps.live_window(state), self.equipment)
+        asked = self._ask(claim, state.source, gaps.live_window(state))
         now = self.now()
         rules = _rules(state.source, asked)
 
@@ -107,9 +134,12 @@ class Worker:
         _store(state.source, asked, rules, Origin.LIVE, now, settle)
 
     def _fill_one(self, claim: Claim, gap: Gap) -> None:
-        asked = ask(gap.source, gaps.page_window(gap), self.equipment)
+        asked = self._ask(claim, gap.source, gaps.page_window(gap))
         now = self.now()
         rules = _rules(gap.source, asked)
+        if asked.fetched is not None and rules.problems:
+            # Stored now, the page would lack for good what a paused mapping leaves out.
+            asked = replace(asked, fetched=None, message=rules.problems[0].text)
 
         def settle(ingested: Ingested | None) -> None:
             gaps.settle_page(claim, gap, asked.fetched, asked.message, now)

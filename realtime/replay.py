@@ -73,16 +73,25 @@ def _stored(topic: str, entry: Entry) -> Event:
     )
 
 
-def head(topic: str) -> str:
-    """Id of the topic's newest message, for a page to carry beside its snapshot.
+def heads(topics: Sequence[str]) -> dict[str, str]:
+    """Id of each topic's newest message, for a page to carry beside its snapshot.
 
-    Read it *before* the snapshot: a message between the two is then shown twice at worst, and
-    readings merge by identity. Raises RealtimeUnavailable when Redis does not answer.
+    Read them *before* the snapshot: a message between the two is then shown twice at worst, and
+    readings merge by identity. Two round trips for any number of topics. Raises
+    RealtimeUnavailable when Redis does not answer.
     """
     connection = publisher()
     try:
         epoch = int(connection.epoch())
-        newest: Any = connection.redis.xrevrange(connection.keys.stream(topic), count=1)
+        pipeline = connection.redis.pipeline(transaction=False)
+        for topic in topics:
+            pipeline.xrevrange(connection.keys.stream(topic), count=1)
+        newest: list[Any] = pipeline.execute()
     except (RedisError, OSError) as error:
         raise RealtimeUnavailable("Redis does not answer.") from error
-    return str(head_of(epoch, newest))
+    return {topic: str(head_of(epoch, found)) for topic, found in zip(topics, newest, strict=True)}
+
+
+def head(topic: str) -> str:
+    """As `heads`, of one topic."""
+    return heads([topic])[topic]

@@ -34,10 +34,15 @@ _stop = threading.Event()
 
 
 @worker_ready.connect
-def start_heartbeat(**_: Any) -> None:
-    """Report that a worker is alive, from its main process, for as long as it runs."""
+def start_heartbeat(sender: Any, **_: Any) -> None:
+    """Report that a worker is alive, from its main process, for as long as it runs.
+
+    The dispatcher carries out nothing but ticks, which report themselves.
+    """
     from ingestion import pulse
 
+    if str(sender.hostname).startswith("dispatcher@"):
+        return
     threading.Thread(
         target=pulse.keep_beating, args=(pulse.WORKER, _stop), name="heartbeat", daemon=True
     ).start()

@@ -36,5 +36,5 @@ def refuse_wrong_key() -> None:
             time.sleep(PAUSE_S)
         else:
             if waiting:
-                log.info("database_is_back")
+                log.warning("database_is_back")  # beat shows no less
             return

@@ -1,9 +1,12 @@
-"""Logging: one line per event, secrets masked on the way out."""
+"""Logging: one line per event, the same error once a minute, secrets masked on the way out."""
 
 from __future__ import annotations
 
 import logging
+import math
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -36,6 +39,57 @@ class MaskSecrets(logging.Filter):
         return True
 
 
+class TellOnce(logging.Filter):
+    """Holds back an error that was told, with the same traceback, less than a minute ago.
+
+    A database that is away fails the clock several times a second: what matters would drown.
+    """
+
+    def __init__(self, every_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Tell the same error again after `every_s` seconds of `clock`."""
+        super().__init__()
+        self._every_s = every_s
+        self._clock = clock
+        # When each error was told last, and how often it was held back since.
+        self._told: dict[int, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop a repetition; the next one that passes says how many were dropped."""
+        traceback = _traceback(record)
+        if not traceback:
+            return True
+        what = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+        error = hash((record.name, what, traceback))
+        now = self._clock()
+        at, held_back = self._told.get(error, (-math.inf, 0))
+        if now - at < self._every_s:
+            self._told[error] = at, held_back + 1
+            return False
+        self._told = {
+            one: told for one, told in self._told.items() if now - told[0] < self._every_s
+        }
+        self._told[error] = now, 0
+        if held_back:
+            _append(record, held_back)
+        return True
+
+
+def _append(record: logging.LogRecord, held_back: int) -> None:
+    if isinstance(record.msg, dict):
+        record.msg["held_back"] = held_back
+    else:
+        record.msg, record.args = f"{record.getMessage()} (held back: {held_back})", None
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    """The traceback of a record, whether structlog or the standard library brought it."""
+    if isinstance(record.msg, dict):
+        return str(record.msg.get("exception", ""))
+    if record.exc_info:
+        return logging.Formatter().formatException(record.exc_info)
+    return ""
+
+
 def _mask_event(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {name: mask(value) if isinstance(value, str) else value for name, value in event.items()}
 
@@ -63,13 +117,14 @@ def configuration(level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"mask": {"()": MaskSecrets}},
+        "filters": {"once": {"()": TellOnce}, "mask": {"()": MaskSecrets}},
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": _SHARED,
+                "foreign_pre_chain": [*_SHARED, structlog.processors.format_exc_info],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    _mask_event,
                     structlog.processors.KeyValueRenderer(
                         key_order=["timestamp", "level", "event"], drop_missing=True
                     ),
@@ -80,7 +135,7 @@ def configuration(level: str) -> dict[str, Any]:
             "console": {
                 "class": "logging.StreamHandler",
                 "formatter": "line",
-                "filters": ["mask"],
+                "filters": ["once", "mask"],
             }
         },
         "root": {"handlers": ["console"], "level": level},

@@ -72,6 +72,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 ADMIN_SKIN = env.str("ADMIN_SKIN", default="unfold")
+if ADMIN_SKIN not in ("unfold", "stock"):
+    raise ImproperlyConfigured(f"ADMIN_SKIN is “unfold” or “stock”, not “{ADMIN_SKIN}”.")
 _skin_apps = (
     ["unfold", "unfold.contrib.filters", "unfold.contrib.simple_history"]
     if ADMIN_SKIN == "unfold"

@@ -14,7 +14,9 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+import redis
 
+from telemetry_site.embedded import valkey
 from telemetry_site.tests.whole_site import Site, parent, wait_for
 
 # The demonstration's dead sensor, and one that never said anything; the other devices report.
@@ -50,8 +52,13 @@ def test_every_process_comes_back_and_nothing_is_lost_or_doubled(site: Site) -> 
     with slow_answers(site):
         wait_for(lambda: bool(control(site, "journal?limit=0")["total"]["in_flight"]))
         kill(site, "worker")
-    for name in ("beat", "web", "valkey"):
-        kill(site, name)
+    address = valkey.configured_url(site.data_dir / "valkey")
+    assert address is not None
+    with redis.Redis.from_url(address) as client:
+        client.set("of this test", "kept")
+        for name in ("beat", "web", "valkey"):
+            kill(site, name)
+        assert client.get("of this test") == b"kept"
     for child in children(site, site.main_process("worker")):
         os.kill(child, signal.SIGKILL)
     wait_until_flowing(site, datetime.now(UTC))

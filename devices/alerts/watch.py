@@ -75,9 +75,13 @@ def open_alert(trouble: Trouble, reason: str, text: str, now: datetime) -> Alert
 
 def resolve_alert(trouble: Trouble, now: datetime) -> list[Alert]:
     """Resolve the open alerts of this trouble (there is one at most); returns those resolved."""
-    resolved = []
-    for alert in Alert.objects.open().filter(key=trouble.key):
-        if Alert.objects.open().filter(pk=alert.pk).update(resolved_at=now):
-            alert.resolved_at = now
-            resolved.append(alert)
-    return resolved
+    known = Alert.objects.open().filter(key=trouble.key)
+    return [resolved for alert in known for resolved in resolve_alert_row(alert, now)]
+
+
+def resolve_alert_row(alert: Alert, now: datetime) -> list[Alert]:
+    """Resolve one open alert; returns it, or nothing when another worker was first."""
+    if not Alert.objects.open().filter(pk=alert.pk).update(resolved_at=now):
+        return []
+    alert.resolved_at = now
+    return [alert]

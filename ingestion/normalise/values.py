@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 
+from devices.readings.samples import LARGEST
 from ingestion.entries import FieldValue, Reason, as_text, storable
 from ingestion.normalise.rules import FieldRule, Value
 
@@ -51,6 +52,11 @@ _DETAILS = {
     Reason.UNREADABLE_TEXT: "The text holds characters that cannot be stored. Usually the device "
     "sends memory contents by mistake.",
 }
+
+_NO_MEASUREMENT = (
+    "After scaling and conversion the number is too large to be a measurement. Correct the scale; "
+    "otherwise the device sends something broken."
+)
 
 
 class ValueRefused(Exception):
@@ -187,6 +193,8 @@ def _scaled(number: float, rule: FieldRule) -> float:
     value = (number * rule.scale + rule.offset) * factor + shift
     if not math.isfinite(value):
         raise ValueRefused(Reason.NOT_FINITE)
+    if abs(value) > LARGEST:
+        raise ValueRefused(Reason.TOO_LARGE, _NO_MEASUREMENT)
     return value
 
 

@@ -12,11 +12,12 @@ from devices.models import Priority
 from devices.readings.samples import HistoryRequest
 from devices.readings.store import get_store
 from devices.secrets import Secret
-from ingestion.dispatch import Queues, dispatch, poll_now
+from ingestion.dispatch import LEASE, Queues, dispatch, poll_now
 from ingestion.drift import accept_field_names
 from ingestion.models import Gap, PollLog, PollState, Rejection
 from ingestion.tests import stack as network
 from ingestion.tests.stack import TANK, Stack
+from ingestion.trouble import resolve_obsolete
 from simulator.testing import RunningSimulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +108,23 @@ def test_the_budget_is_never_exceeded(stack: Stack) -> None:
     assert 60 <= asked <= 75  # two and a half minutes at 30 a minute, spaced for jitter
 
 
+def test_slots_missed_while_messages_waited_are_not_used_all_at_once(stack: Stack) -> None:
+    account = network.connection(stack.simulator, rate_limit=30)
+    for number in (710001, 710002, 710003, 720001, 720002, 720003):
+        network.channel(account, number, interval_s=5, history_from=stack.at)
+    stack.simulator.control("limiter", "POST", {"limit": 30, "window_s": 60, "retry_after": False})
+    stack.run(90)
+    waiting: list[Any] = []
+    for _ in range(19):  # the worker is busy, or was restarted
+        dispatch(lambda: stack.at, stack.gate, Queues(waiting.append, lambda claims: None))
+        stack.advance(1)
+    for claims in waiting:
+        stack.worker.poll(claims)
+    stack.run(90)
+    assert len(waiting) > 4
+    assert "throttled" not in set(PollLog.objects.values_list("outcome", flat=True))
+
+
 def test_urgent_devices_come_first_and_nobody_starves(stack: Stack) -> None:
     account = network.connection(stack.simulator, rate_limit=12)
     urgent = network.channel(account, 710001, interval_s=10, priority=Priority.CRITICAL)
@@ -144,7 +162,8 @@ def test_a_worker_that_dies_loses_nothing_and_a_late_one_is_refused(stack: Stack
     assert (
         dispatch(lambda: stack.at, stack.gate, Queues(taken.extend, lambda claims: None)).polls == 0
     )
-    stack.advance(61)  # the lease ends: its worker is dead, as far as anybody knows
+    # The lease ends: its worker is dead, as far as anybody knows.
+    stack.advance(LEASE.total_seconds() + 1)
     stack.tick()
     before = stored(source, stack)
     assert before
@@ -251,3 +270,14 @@ def test_a_renamed_field_pauses_its_mapping_and_nothing_is_lost(stack: Stack) ->
     stack.run(30)
     assert not Alert.objects.open().exists()
     assert stored(source, stack) == stored(source, stack, "field2")  # read again and stored
+
+
+def test_switching_off_what_fails_ends_its_alert(stack: Stack) -> None:
+    account = network.connection(stack.simulator)
+    source = network.channel(account, 710006, read_key="WRONGKEY00000001", interval_s=10)
+    stack.run(3)
+    assert Alert.objects.open().get().source_id == source.pk
+    source.enabled = False
+    source.save()
+    resolve_obsolete(stack.at)
+    assert not Alert.objects.open().exists()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.readings.samples import LARGEST
 from ingestion.entries import Entry, FieldValue, Reason, Refusal
 from ingestion.normalise import FieldRule, Normalised, normalise
 from ingestion.normalise.rules import DataType
@@ -239,7 +240,7 @@ def test_whatever_arrives_ends_as_a_sound_value_or_a_refusal(
         refusal.raw.encode()
 
 
-@given(number=st.floats(allow_nan=False, allow_infinity=False))
+@given(number=st.floats(-LARGEST, LARGEST))
 def test_numbers_survive_exactly_as_the_device_wrote_them(number: float) -> None:
     assert value(repr(number)) == number
     assert value(repr(number).replace(".", ","), decimal_mark=",") == number

@@ -14,10 +14,10 @@ from devices.alerts.models import Alert
 from devices.alerts.state import DeviceState
 from devices.models import Community, Device
 from devices.readings.represent import iso
+from realtime import replay
 from realtime.presenters.facts import look_at
 from realtime.presenters.rows import Banner, Live
 from realtime.publish import RealtimeUnavailable
-from realtime.replay import head
 from realtime.topics import community_topic, device_topic
 from realtime.way_in import way_in
 
@@ -28,7 +28,7 @@ def heads(topics: Sequence[str]) -> dict[str, str]:
     Read them before the values: a message between the two is then shown twice at worst.
     """
     try:
-        return {topic: head(topic) for topic in topics}
+        return replay.heads(topics)
     except RealtimeUnavailable:
         return {}
 

@@ -162,7 +162,7 @@ def test_an_outage_of_other_peoples_account_is_not_told(member: Client, hill: Co
 
 
 def test_a_site_that_stopped_polling_says_so(
-    member: Client, ingestion: network.KnownPolling
+    member: Client, hill: Community, ingestion: network.KnownPolling, valkey: Valkey
 ) -> None:
     ingestion.wrong = [Banner("critical", "Polling has stopped")]
     assert "Polling has stopped" in member.get("/").content.decode()

@@ -22,8 +22,8 @@
 
 /** A line is broken where two points are further apart than so many steps; the server's own rule. */
 const GAP_STEPS = 3;
-/** The trend is that of the newest part of the range: an eighth of it. */
-const RECENT = 8;
+/** The trend is that of the newest part of the range: of a day, the last hour and a half. */
+const RECENT = 16;
 /** A change below this part of the range's own spread counts as steady. */
 const STEADY = 0.05;
 

@@ -20,9 +20,10 @@ import { Poller, SessionEnded } from "./poll.js";
  * @property {string} pollUrl
  * @property {string[]} topics
  * @property {Record<string, string>} since topic -> id of the newest message that the page already holds
- * @property {(readings: Reading[]) => void} onReadings
+ * @property {(readings: Reading[], topic?: string) => void} onReadings `topic`: by which they came; none in a snapshot
  * @property {(states: DeviceState[], changes: boolean) => void} onStates `changes`: each is a change, not a snapshot
  * @property {(alerts: AlertNotice[]) => void} onAlerts
+ * @property {() => void} onSkipped a snapshot took the place of messages: the values between are in the history only
  * @property {() => void} onLost messages were lost for good: what cannot be told by a snapshot must be fetched anew
  * @property {(status: Status) => void} onStatus
  */
@@ -207,7 +208,7 @@ export class Live {
       return;
     }
     if (!this.isUnseen(message)) return;
-    if (message.t === "tel") this.options.onReadings(message.d);
+    if (message.t === "tel") this.options.onReadings(message.d, message.topic);
     else if (message.t === "state") this.options.onStates(message.d, true);
     else if (message.t === "alert") this.options.onAlerts(message.d);
   }
@@ -235,11 +236,15 @@ export class Live {
 
   /** @param {Snapshot} snapshot */
   take(snapshot) {
+    let skipped = false;
     for (const [topic, id] of Object.entries(snapshot.heads ?? {})) {
-      if (id && isNews(id, this.since[topic])) this.since[topic] = id;
+      if (!id || !isNews(id, this.since[topic])) continue;
+      this.since[topic] = id;
+      skipped = true;
     }
     if (snapshot.tel) this.options.onReadings(snapshot.tel);
     if (snapshot.state) this.options.onStates(snapshot.state, false);
+    if (skipped) this.options.onSkipped();
     this.setFlowing(Object.keys(snapshot.heads ?? {}).length > 0);
   }
 }

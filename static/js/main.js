@@ -9,7 +9,7 @@ import { Refresher } from "./refresh.js";
 import { paintFreshness, paintStates } from "./states.js";
 import { prepareTanks } from "./tank.js";
 import { showAlert } from "./toasts.js";
-import { paintReadings, repaintReadings } from "./values.js";
+import { paintReadings, paintTopic, repaintReadings } from "./values.js";
 
 /** @typedef {import("./types.js").Reading} Reading */
 
@@ -72,9 +72,10 @@ function connect(chart, refresher) {
     pollUrl: config.dataset.pollUrl ?? "",
     topics: data("live-topics") ?? [],
     since: data("live-since") ?? {},
-    onReadings: (readings) => {
+    onReadings: (readings, topic) => {
       indicator.heard();
       batch.add(readings);
+      paintTopic(topic, readings);
     },
     onStates: (states, changes) => {
       indicator.heard();
@@ -84,6 +85,9 @@ function connect(chart, refresher) {
       indicator.heard();
       alerts.forEach(showAlert);
       refresher.request();
+    },
+    onSkipped: () => {
+      chart?.reload();
     },
     onLost: () => {
       refresher.request();

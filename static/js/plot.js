@@ -128,7 +128,7 @@ export class Plot {
     return {
       width,
       height,
-      padding: [10, 14, 0, 0],
+      padding: [10, 26, 0, 0], // half a date fits right of the last hour
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 9 } },
       scales: { x: { time: true, range: () => this.span }, y: { range: valueRange(unit) } },

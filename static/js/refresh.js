@@ -14,9 +14,22 @@ function exchange(current, fresh) {
   const focused = document.activeElement;
   const href = current.contains(focused) ? focused?.getAttribute("href") : null;
   current.replaceChildren(...fresh.childNodes);
+  const made = fresh.getAttribute("data-refresh-for");
+  if (made !== null) current.setAttribute("data-refresh-for", made);
   if (!href) return;
   const again = current.querySelector(`a[href="${CSS.escape(href)}"]`);
   if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+}
+
+/**
+ * Parts that keep themselves current say in `data-refresh-for` what they were made for; they are exchanged only when
+ * that is something else.
+ * @param {Element} current
+ * @param {Element} fresh
+ */
+function isSame(current, fresh) {
+  const made = current.getAttribute("data-refresh-for");
+  return made !== null && made === fresh.getAttribute("data-refresh-for");
 }
 
 export class Refresher {
@@ -57,7 +70,7 @@ export class Refresher {
     for (const current of document.querySelectorAll("[data-refresh]")) {
       const name = current.getAttribute("data-refresh") ?? "";
       const fresh = page.querySelector(`[data-refresh="${CSS.escape(name)}"]`);
-      if (fresh) exchange(current, fresh);
+      if (fresh && !isSame(current, fresh)) exchange(current, fresh);
     }
     document.title = page.title;
     this.after(page);

@@ -99,6 +99,17 @@ export function paintReadings(readings) {
   paint(keepNewest(readings));
 }
 
+/**
+ * When a topic's newest reading was taken, where the page says so: on the card of a community.
+ * @param {string|undefined} topic
+ * @param {Reading[]} readings
+ */
+export function paintTopic(topic, readings) {
+  const time = topic && document.querySelector(`[data-topic="${CSS.escape(topic)}"] time`);
+  if (!(time instanceof HTMLTimeElement)) return;
+  for (const { at } of readings) if (isNewer(time.dateTime, at)) setAge(time, at);
+}
+
 /** Once more all that was heard: parts of the page fetched meanwhile may be older than that. */
 export function repaintReadings() {
   paint(latest.values());

@@ -115,7 +115,7 @@ class _Site:
         self._supervisor = Supervisor(self._commands(), environment, conf.PROJECT)
         self._start_redis(environment["REDIS_URL"])
         self._prepare(environment, new_key=new_key is not None)
-        for name in ("simulator", "web", "worker", "beat"):
+        for name in ("simulator", "web", "dispatcher", "worker", "beat"):
             if name in self._commands():
                 self._supervisor.start(name)
         self._wait_until_ready()

@@ -71,12 +71,12 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield Machine(tmp_path, running)
 
 
-def test_a_wrong_key_ends_every_process_with_words(machine: Machine) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_key_ends_the_process_with_words(machine: Machine, name: str) -> None:
     machine.migrate()
-    for name in COMMANDS:
-        process = machine.start(name, FIELD_ENCRYPTION_KEY=Fernet.generate_key().decode())
-        assert process.wait(20) == 1, name
-        assert "encryption key does not fit this database" in machine.log.read_text()
+    process = machine.start(name, FIELD_ENCRYPTION_KEY=Fernet.generate_key().decode())
+    assert process.wait(20) == 1
+    assert "encryption key does not fit this database" in machine.log.read_text()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

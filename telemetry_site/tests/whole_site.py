@@ -26,7 +26,8 @@ WORDS = {
     "valkey": "valkey-server",
     "simulator": "-m simulator",
     "web": "uvicorn",
-    "worker": "telemetry_site worker",
+    "dispatcher": "dispatcher@",
+    "worker": "worker@",
     "beat": "telemetry_site beat",
 }
 
