@@ -64,12 +64,17 @@ def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _database() -> dict[str, Any]:
-    executor = MigrationExecutor(connection)
-    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    pending = pending_migrations()
     if pending:
-        raise NotReady(f"{len(pending)} migrations are not applied: run `manage.py migrate`.")
+        raise NotReady(f"{pending} migrations are not applied: run `manage.py migrate`.")
     KeyCheck.verify()
     return {"engine": connection.vendor}
+
+
+def pending_migrations() -> int:
+    """How many migrations this database still lacks."""
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _redis() -> dict[str, Any]:
