@@ -25,7 +25,7 @@ import { Poller, SessionEnded } from "./poll.js";
  * @property {(alerts: AlertNotice[]) => void} onAlerts
  * @property {() => void} onSkipped a snapshot took the place of messages: the values between are in the history only
  * @property {() => void} onLost messages were lost for good: what cannot be told by a snapshot must be fetched anew
- * @property {(status: Status) => void} onStatus
+ * @property {(status: Status, before: Status) => void} onStatus
  */
 
 const FIRST_DELAY_MS = 500;
@@ -124,8 +124,9 @@ export class Live {
   /** @param {Status} status */
   say(status) {
     if (this.status === status) return;
+    const before = this.status;
     this.status = status;
-    this.options.onStatus(status);
+    this.options.onStatus(status, before);
   }
 
   connect() {

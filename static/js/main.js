@@ -93,7 +93,11 @@ function connect(chart, refresher) {
       refresher.request();
       chart?.reload();
     },
-    onStatus: (status) => indicator.show(status),
+    onStatus: (status, before) => {
+      indicator.show(status);
+      // Back again: what the page said of the interruption is over, and lists may have changed meanwhile.
+      if (status === "live" && before !== "connecting") refresher.request();
+    },
   });
   live.start();
   live.setFlowing(isFlowing(document));
