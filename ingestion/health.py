@@ -18,6 +18,7 @@ from ingestion import pulse
 # The clock ticks once a second; a worker's heartbeat comes with every tick it carries out.
 DISPATCH_LATE_S = 5.0
 WORKER_LATE_S = 10.0
+_IN_REDIS = ("dispatch", "worker")
 
 
 class NotReady(Exception):
@@ -37,7 +38,13 @@ def ready(request: HttpRequest) -> JsonResponse:
         "dispatch": lambda: _recent(pulse.DISPATCH, DISPATCH_LATE_S, "The clock (beat)"),
         "worker": lambda: _recent(pulse.WORKER, WORKER_LATE_S, "The worker"),
     }
-    report = {name: _checked(check) for name, check in checks.items()}
+    report: dict[str, dict[str, Any]] = {}
+    for name, check in checks.items():
+        if name in _IN_REDIS and not report["redis"]["ok"]:
+            # Each would wait as long as Redis just did, and whoever asks would give up first.
+            report[name] = {"ok": False, "message": "Not known while Redis does not answer."}
+        else:
+            report[name] = _checked(check)
     healthy = all(part["ok"] for part in report.values())
     body = {"status": "ready" if healthy else "not ready", "checks": report}
     return _answer(body, status=200 if healthy else 503)

@@ -23,7 +23,7 @@ def client() -> redis.Redis:
     """This process's Redis client."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
-        socket_timeout=5.0,
+        socket_timeout=2.0,
         socket_connect_timeout=2.0,
         # Fail closed at once: the schedule is the retry.
         retry=Retry(NoBackoff(), 1),

@@ -49,7 +49,7 @@ class Publisher:
         # No retry: a repeated command may have been executed. Stale pooled connections are
         # noticed by the client when it takes them out of the pool.
         self.redis: redis.Redis = redis.Redis.from_url(
-            url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
         )
         self.keys: Keyspace = keyspace(url)
         self._owed: set[str] = set()
