@@ -16,7 +16,7 @@ from ingestion.models import PollState
 from ingestion.resilience.classify import Kind
 
 _OUTCOMES = {
-    Kind.OK: "New entries",
+    Kind.OK: "Answered",
     Kind.EMPTY: "Nothing new",
     Kind.BUDGET: "Waiting for the request budget",
     Kind.THROTTLED: "Throttled by the provider",

@@ -111,7 +111,7 @@ def test_the_logs_are_read_only_and_link_to_their_source(scene: Scene) -> None:
     assert b'name="_save"' not in page.content
     text = client.get(list_of("ingestion.PollLog")).content.decode()
     assert reverse("admin:devices_thingspeakchannel_change", args=[log.source_id]) in text
-    assert "New entries" in text
+    assert "Answered" in text
 
 
 def test_logs_of_one_channel_only(scene: Scene) -> None:
