@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from telemetry_site import logs
+from telemetry_site import logs, skin
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -302,35 +302,7 @@ UNFOLD = {
     "SITE_HEADER": "Telemetry",
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
-    # The site's blue and greys (`static/css/tokens.css`), from light to dark.
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97.2% .011 222)",
-            "100": "oklch(94.9% .016 221.1)",
-            "200": "oklch(89.5% .035 222)",
-            "300": "oklch(83.5% .072 223)",
-            "400": "oklch(77.8% .101 223.4)",
-            "500": "oklch(63% .105 226)",
-            "600": "oklch(45.4% .086 228.5)",
-            "700": "oklch(40% .077 229)",
-            "800": "oklch(35% .062 229)",
-            "900": "oklch(29.3% .043 229.1)",
-            "950": "oklch(23% .034 230)",
-        },
-        "base": {
-            "50": "oklch(97.2% .003 248)",
-            "100": "oklch(95.9% .006 240)",
-            "200": "oklch(91.9% .009 243)",
-            "300": "oklch(86% .014 243)",
-            "400": "oklch(72% .028 243)",
-            "500": "oklch(54% .03 243)",
-            "600": "oklch(45% .029 243)",
-            "700": "oklch(37% .027 243)",
-            "800": "oklch(30.7% .024 246)",
-            "900": "oklch(22.3% .017 248.6)",
-            "950": "oklch(17.9% .013 248.6)",
-        },
-    },
+    "COLORS": skin.COLORS,
 }
 
 # Values change while people look: the history of readings is the readings themselves.
