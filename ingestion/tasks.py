@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from datetime import timedelta
 
 from celery import shared_task
 from django.utils import timezone
 
+from devices.jobs import work_on_jobs
 from devices.readings.retention import prune as prune_readings
 from devices.readings.rollups import roll_up
 from ingestion import pulse
@@ -19,6 +21,7 @@ from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
 Row = tuple[int, int, float]
+JOB_PATIENCE = timedelta(seconds=10)
 
 
 def _queue_polls(claims: Sequence[Claim]) -> None:
@@ -62,3 +65,9 @@ def run_prune() -> None:
     now = timezone.now()
     prune_readings(now)
     prune_logs(now)
+
+
+@shared_task(name="ingestion.jobs", time_limit=180)
+def run_jobs() -> None:
+    """Carry on with long work that people asked for: imports, recalculations, exports."""
+    work_on_jobs(timezone.now, JOB_PATIENCE)

@@ -206,6 +206,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "Carry on with jobs": {
+        "task": "ingestion.jobs",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
     "Prune logs and old readings": {
         "task": "ingestion.prune",
         "schedule": 3600.0,

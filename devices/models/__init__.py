@@ -3,6 +3,7 @@
 from devices.models.community import Community, Membership, Role
 from devices.models.connection import Connection, SourceKind
 from devices.models.device import DefaultMetric, Device, DeviceType, Picture
+from devices.models.job import UNFINISHED, Job, JobState
 from devices.models.key_check import KeyCheck
 from devices.models.mapping import DecimalMark, FieldMapping
 from devices.models.metric import DataType, Metric
@@ -10,6 +11,7 @@ from devices.models.priority import Priority
 from devices.models.source import Source, ThingSpeakChannel
 
 __all__ = [
+    "UNFINISHED",
     "Community",
     "Connection",
     "DataType",
@@ -18,6 +20,8 @@ __all__ = [
     "Device",
     "DeviceType",
     "FieldMapping",
+    "Job",
+    "JobState",
     "KeyCheck",
     "Membership",
     "Metric",

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from devices.admin.base import ReadOnlyAdmin, VisibleOnly, link
 from devices.models import Source, SourceKind
 from ingestion.admin import words
-from ingestion.models import Gap, PollLog, PollState, Rejection
+from ingestion.models import Gap, PollLog, PollState, Rejection, SourceEvent
 
 COMMUNITY = ("source__device__community", VisibleOnly)
 SEARCH = ["source__device__name", "=source__thingspeakchannel__channel_id"]
@@ -171,3 +171,19 @@ class GapAdmin(OfSource):
     list_display_links = ["since"]
     list_filter = ["state", COMMUNITY, "found_at"]
     search_fields = [*SEARCH, "message"]
+
+
+@admin.register(SourceEvent)
+class SourceEventAdmin(OfSource):
+    """What happened to sources: fields renamed, channels cleared, imports, corrections."""
+
+    list_display = ["when", "source_link", "community", "kind", "text", "by"]
+    list_display_links = ["when"]
+    list_filter = ["kind", COMMUNITY, "at"]
+    list_select_related = ["source__device__community", "by"]
+    search_fields = [*SEARCH, "text"]
+
+    @admin.display(description="at (UTC)", ordering="at")
+    def when(self, row: SourceEvent) -> str:
+        """When it happened, to the second."""
+        return words.clock(row.at)
