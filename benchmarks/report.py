@@ -10,9 +10,10 @@ from benchmarks.machine import machine
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`ours` beside `limit`, both in `unit` and the smaller the better; from `samples` measures.
+    """`ours` beside `limit`, both in `unit`; from `samples` measures.
 
-    `name` is the benchmark's, `what` says which of its figures this is.
+    `name` is the benchmark's, `what` says which of its figures this is. `more_is_better`: a rate,
+    not a time or a count. `at_least` is the ratio to reach.
     """
 
     name: str
@@ -21,15 +22,21 @@ class Figure:
     limit: float
     unit: str
     samples: int
+    more_is_better: bool = False
+    at_least: float = 1.0
 
     @property
     def ratio(self) -> float:
-        """How many times better than the limit; below 1 the limit is missed."""
-        return self.limit / self.ours
+        """How many times better than the limit; below `at_least` the figure is missed."""
+        return self.ours / self.limit if self.more_is_better else self.limit / self.ours
 
     def line(self) -> str:
         """The figure as one line of JSON, with the machine it was measured on."""
-        rounded = {"ours": round(self.ours, 2), "ratio": round(self.ratio, 2)}
+        rounded = {
+            "ours": round(self.ours, 2),
+            "limit": round(self.limit, 2),
+            "ratio": round(self.ratio, 3),
+        }
         return json.dumps({**asdict(self), **rounded, "machine": machine()}, ensure_ascii=False)
 
 

@@ -23,8 +23,15 @@ def test_a_figure_is_one_line_of_json() -> None:
         "limit": 100.0,
         "unit": "ms",
         "samples": 60,
+        "more_is_better": False,
+        "at_least": 1.0,
         "ratio": 4.0,
     }
+
+
+def test_more_of_a_rate_is_better() -> None:
+    figure = Figure("poll", "polls", 1000.0, 4000.0, "1/s", 5, more_is_better=True, at_least=0.2)
+    assert figure.ratio == 0.25
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(1, 1), (50, 10), (95, 19), (96, 20), (100, 20)])
