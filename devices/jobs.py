@@ -67,15 +67,17 @@ def register(kind: str, step: Step, cancelled: Undo | None = None) -> None:
         _undo[kind] = cancelled
 
 
-def work_on_jobs(clock: Callable[[], datetime], patience: timedelta) -> int:
-    """Carry on with unfinished jobs for about `patience`; returns steps done.
+def work_on_jobs(
+    clock: Callable[[], datetime], patience: timedelta, only: int | None = None
+) -> int:
+    """Carry on with unfinished jobs (or with one, by its key) for about `patience`; steps done.
 
     New ones come first, then the one that has waited longest: a long job delays no short one.
     """
     ends = clock() + patience
     steps = 0
     while clock() < ends:
-        job = _claim(clock())
+        job = _claim(clock(), only)
         if job is None:
             return steps
         steps += _carry_on(job, clock, ends)
@@ -94,8 +96,10 @@ def cancel(job: Job, now: datetime) -> bool:
     return bool(stopped)
 
 
-def _claim(now: datetime) -> Job | None:
+def _claim(now: datetime, only: int | None) -> Job | None:
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+    if only is not None:
+        free &= Q(pk=only)
     # An ended lease tells when the job was last worked on.
     longest_waiting = (F("lease_until").asc(nulls_first=True), "created_at", "pk")
     with transaction.atomic():

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from devices.models import Source
 from ingestion.imports.choices import Choices
 from ingestion.imports.csv_export import Export
-from ingestion.imports.header import Proposed, propose
+from ingestion.imports.header import Proposed, propose, read_header
 from ingestion.imports.portion import Target
 from ingestion.imports.stepping import Place, next_portion
 from ingestion.imports.tally import Tally
@@ -33,6 +33,17 @@ def labels_of(source: Source) -> Mapping[str, str]:
     mapped = dict(source.mappings.exclude(remote_label="").values_list("field", "remote_label"))
     state = PollState.objects.filter(pk=source.pk).first()
     return {**mapped, **(state.labels if state else {})}
+
+
+def first_choices(raw: BinaryIO, source: Source, encoding: str = "") -> Choices:
+    """What a first check reads renamed columns as: the proposals, for somebody to confirm.
+
+    Raises UnreadableFile.
+    """
+    header = read_header(raw, encoding)
+    proposed = propose(header, labels_of(source))
+    columns = {place: one.field for place, one in proposed.items()}
+    return Choices(encoding=encoding, columns=columns)
 
 
 def check_file(raw: BinaryIO, source: Source, choices: Choices, now: datetime) -> dict[str, Any]:

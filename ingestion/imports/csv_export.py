@@ -110,7 +110,7 @@ class Export:
             row = self._refused(number, record) if cut_off else self._row(number, record)
             cells_before = len(record.cells or ()) or cells_before
             if row.entry is not None:
-                row, before = _told_apart(row, before), row.entry
+                row, before = _told_apart(row, row.entry, before)
             yield row
 
     def _is_header(self, cells: Sequence[str]) -> bool:
@@ -189,15 +189,16 @@ def _sequence(raw: str) -> int | None:
     return number if 0 <= number <= _LARGEST_NUMBER else None
 
 
-def _told_apart(row: Row, before: Entry | None) -> Row:
-    """Refuse what would silently replace the row before: same instant, no number, other value."""
-    entry = row.entry
-    if entry is None or before is None or entry.sequence or before.sequence:
-        return row
-    twins = entry.at == before.at
-    if not twins or all(before.fields.get(name, one) == one for name, one in entry.fields.items()):
-        return row
+def _told_apart(row: Row, entry: Entry, before: Entry | None) -> tuple[Row, Entry]:
+    """Refuse what would silently replace a row before: same instant, no number, other value.
+
+    Returns the row and what the next one is compared with.
+    """
+    if before is None or entry.sequence or before.sequence or entry.at != before.at:
+        return row, entry
+    if all(before.fields.get(name, one) == one for name, one in entry.fields.items()):
+        return row, Entry(entry.at, 0, {**before.fields, **entry.fields})
     reason = Reason.DUPLICATE_IN_ANSWER
     raw = shown(dict(entry.fields))
-    refusal = Refusal(reason, _DETAILS[reason], None, raw, entry.at, entry.sequence)
-    return replace(row, entry=None, refusals=[*row.refusals, refusal])
+    refusal = Refusal(reason, _DETAILS[reason], None, raw, entry.at, 0)
+    return replace(row, entry=None, refusals=[*row.refusals, refusal]), before

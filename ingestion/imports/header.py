@@ -136,15 +136,17 @@ def _first_line(lines: Lines, encoding: Encoding) -> tuple[int, str, str]:
 
 
 def _delimiter(first: str, sample: Sequence[str]) -> str:
-    """What splits the rows into most cells, most rows agreeing; a header alone decides for itself.
+    """What splits header and rows alike; else what splits most rows into most cells.
 
     Spreadsheets save the rows with semicolons under a header that kept its commas.
     """
 
-    def score(mark: str) -> tuple[int, int]:
+    def score(mark: str) -> tuple[bool, int, int]:
         counts = Counter(len(cells) for cells in _cells("".join(sample), mark) if cells)
         usual = counts.most_common(1)[0][0] if counts else 0
-        return usual, len(next(iter(_cells(first, mark)), []))
+        names = [cell.strip().casefold() for cell in next(iter(_cells(first, mark)), [])]
+        alike = len(names) > 1 and usual in (0, len(names)) and not _TIMES.isdisjoint(names)
+        return alike, usual, len(names)
 
     return max(DELIMITERS, key=score)
 

@@ -32,10 +32,15 @@ class UnreadableFile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a file writes its characters, and the offset behind its byte order mark."""
+    """How a file writes its characters and ends its lines, and where its text begins (bytes).
+
+    `newline` is a line feed, also where a carriage return stands before it; a carriage return
+    alone ends lines only in files of old Macintoshes. In others it is part of a value.
+    """
 
     name: str
     start: int
+    newline: str = "\n"
 
     @property
     def errors(self) -> str:
@@ -64,17 +69,22 @@ def encoding_of(raw: BinaryIO, chosen: str = "") -> Encoding:
             "This is a spreadsheet or an archive (XLSX, ODS or ZIP), not a CSV file. Best upload "
             "ThingSpeak's own CSV as it was downloaded; else save or unpack it as CSV first."
         )
+    newline = "\r" if b"\r" in head and b"\n" not in head else "\n"
     for mark, name in _BOMS:
         if head.startswith(mark):
-            return Encoding(name, len(mark))
+            return Encoding(name, len(mark), newline)
     if chosen:
-        return Encoding(chosen, 0)
+        return Encoding(chosen, 0, newline)
+    return Encoding(_without_mark(head), 0, newline)
+
+
+def _without_mark(head: bytes) -> str:
     evens, odds = head[0::2].count(0), head[1::2].count(0)
     if max(evens, odds) > len(head) // 8:
         if min(evens, odds) > len(head) // 8:
             raise UnreadableFile("This is no text file. Upload the CSV that ThingSpeak exports.")
-        return Encoding("utf-16-le" if odds > evens else "utf-16-be", 0)
-    return Encoding("utf-8", 0)
+        return "utf-16-le" if odds > evens else "utf-16-be"
+    return "utf-8"
 
 
 class _Borrowed(io.TextIOWrapper):
@@ -89,7 +99,9 @@ class Lines:
 
     def __init__(self, raw: BinaryIO, encoding: Encoding, offset: int) -> None:
         raw.seek(offset)
-        self._text = _Borrowed(raw, encoding=encoding.name, errors=encoding.errors, newline="")
+        self._text = _Borrowed(
+            raw, encoding=encoding.name, errors=encoding.errors, newline=encoding.newline
+        )
         self._waiting: deque[str] = deque()
 
     def next(self) -> str:

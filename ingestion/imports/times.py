@@ -109,9 +109,16 @@ def read_export_time(text: str, rules: TimeRules) -> Moment | NoMoment:
 def forms_that_read(text: str) -> frozenset[str]:
     """Keys of the forms in which a text that is no ISO time would be one."""
     isos = ((form.key, form.to_iso(text.strip())) for form in FORMS.values())
-    return frozenset(
-        key for key, iso in isos if iso and read_time(iso) is not Reason.UNREADABLE_TIME
-    )
+    return frozenset(key for key, iso in isos if iso and _is_a_time(iso))
+
+
+def _is_a_time(iso: str) -> bool:
+    """Whether only a zone may be lacking."""
+    found = read_time(iso)
+    if found in (Reason.NO_ZONE, Reason.UNKNOWN_ZONE):
+        local = _LOCAL.fullmatch(iso)
+        found = read_time(f"{local[1]}Z") if local else Reason.UNREADABLE_TIME
+    return isinstance(found, datetime)
 
 
 def _zone_written(iso: str) -> str:
