@@ -30,7 +30,7 @@ from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, Import, PollLog, PollState, Rejection
+from ingestion.models import Gap, Import, PollLog, PollState, Rejection, SourceEvent
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -246,11 +246,14 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "gap": Gap.objects.create(
             source=source, since=at, until=now, found_at=now, next_try_at=now
         ).pk,
-        "job": Job.objects.create(
-            community=hill.community, kind="import_csv", subject="Import of Hill"
-        ).pk,
         "import": Import.objects.create(
             source=source, way="csv", file_name="Hill.csv", created_at=now
+        ).pk,
+        "sourceevent": SourceEvent.objects.create(
+            source=source, at=now, kind="imported", text="Imported for Hill"
+        ).pk,
+        "job": Job.objects.create(
+            community=hill.community, kind="none", subject="Work for Hill", state="done"
         ).pk,
         "user": scene.manager.pk,
         "group": Group.objects.create(name="Group of Hill").pk,

@@ -71,6 +71,25 @@ def test_a_job_longer_than_one_turn_goes_on_in_the_next(kinds: None) -> None:
     assert Community.objects.count() == mine.done == 30
 
 
+def test_a_job_that_waits_lets_others_pass(kinds: None) -> None:
+    def waits(job: Job, now: datetime) -> Progress:
+        done = job.done + 1
+        return Progress(done, 2, {"at": done}, finished=done == 2, pause=timedelta(minutes=1))
+
+    register("wait", waits)
+    register("count", count_up)
+    first, second = Job.objects.create(kind="wait", subject="Waiting"), job()
+    clock = Clock()
+    work_on_jobs(clock, PATIENCE)
+    for one in (first, second):
+        one.refresh_from_db()
+    assert (first.state, first.done, second.state) == (JobState.RUNNING, 1, JobState.DONE)
+    clock.at += timedelta(minutes=1)
+    work_on_jobs(clock, PATIENCE)
+    first.refresh_from_db()
+    assert (first.state, first.done) == (JobState.DONE, 2)
+
+
 def test_a_killed_worker_loses_only_its_step(kinds: None) -> None:
     class Killed(BaseException):
         pass
@@ -140,7 +159,7 @@ def test_a_long_job_does_not_delay_a_short_one(kinds: None) -> None:
 
 def test_a_job_that_waits_leaves_its_turn_to_others(kinds: None) -> None:
     register(
-        "count", lambda job, now: Progress(job.done + 1, None, {}, again_in=timedelta(seconds=30))
+        "count", lambda job, now: Progress(job.done + 1, None, {}, pause=timedelta(seconds=30))
     )
     mine = job()
     clock = Clock()
