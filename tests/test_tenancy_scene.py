@@ -115,6 +115,9 @@ class Tenancy:
         # A word that no help text holds.
         scene.hill.community.slug = "hill-7f3a"
         scene.hill.community.save()
+        # Whoever may import over the API asks the provider: nobody answers here.
+        scene.hill.connection.base_url = "http://127.0.0.1:1"
+        scene.hill.connection.save()
         people: dict[str, User | None] = {
             "nobody": None,
             "unattached": person("unattached"),
