@@ -19,7 +19,7 @@ OPERATED = ("connection", "device", "metric", "thingspeakchannel", "fieldmapping
 # What the site itself writes: the community's people read it, nobody edits it.
 WRITTEN = (
     "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection", "gap",
-    "sourceevent",
+    "sourceevent", "job",
 )  # fmt: skip
 # What belongs to no community and names people or runs the site.
 ADMINISTRATORS = (
@@ -75,6 +75,7 @@ def admin_rule(name: str, route: str) -> Rule:
         **dict.fromkeys(ADMINISTRATORS, _administrators),
         "community": _community,
         "devicetype": _devicetype,
+        "import": _import,
     }
     rule: Rule = kinds[model](model, what)
     return rule
@@ -115,8 +116,24 @@ def _written(model: str, what: str) -> Rule:
         return site_wide(OK)
     if what == "add":
         return site_wide(DENIED)
+    if what == "progress":
+        return site_wide(OK)  # of the jobs one may see; none is asked about here
+    if what == "cancel":
+        return Rule(TO_LOGIN, "only POST", args=(model,), people=CLOSED)
     readers = () if what == "delete" else READERS
     return only(*readers, args=(model,), stranger=HIDDEN, unattached=HIDDEN)
+
+
+def _import(model: str, what: str) -> Rule:
+    if what == "changelist":
+        return site_wide(OK)
+    if what == "add":
+        return only(*OPERATORS, "stranger")
+    foreign = {"stranger": HIDDEN, "unattached": HIDDEN}
+    if what == "api":  # asks the channel: for those who may start it
+        return only(*OPERATORS, args=("thingspeakchannel",), **foreign)
+    may = OPERATORS if what == "delete" else READERS
+    return only(*may, args=(model,), **foreign)
 
 
 def _community(model: str, what: str) -> Rule:

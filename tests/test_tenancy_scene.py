@@ -30,7 +30,7 @@ from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, PollLog, PollState, Rejection, SourceEvent
+from ingestion.models import Gap, Import, PollLog, PollState, Rejection, SourceEvent
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -115,6 +115,9 @@ class Tenancy:
         # A word that no help text holds.
         scene.hill.community.slug = "hill-7f3a"
         scene.hill.community.save()
+        # Whoever may import over the API asks the provider: nobody answers here.
+        scene.hill.connection.base_url = "http://127.0.0.1:1"
+        scene.hill.connection.save()
         people: dict[str, User | None] = {
             "nobody": None,
             "unattached": person("unattached"),
@@ -245,6 +248,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
             source=source, since=at, until=now, found_at=now, next_try_at=now
+        ).pk,
+        "import": Import.objects.create(
+            source=source, way="csv", file_name="Hill.csv", created_at=now
         ).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"

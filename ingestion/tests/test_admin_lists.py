@@ -23,7 +23,8 @@ from ingestion.models import Gap, PollLog, PollState, Rejection
 LISTED = (
     "devices.Community", "devices.Connection", "devices.DeviceType", "devices.Device",
     "devices.Metric", "devices.ThingSpeakChannel", "devices.FieldMapping", "ingestion.PollState",
-    "ingestion.PollLog", "ingestion.Rejection", "ingestion.Gap", "alerts.Alert", "auth.User",
+    "ingestion.PollLog", "ingestion.Rejection", "ingestion.Gap", "ingestion.Import", "devices.Job",
+    "alerts.Alert", "auth.User",
     "auth.Group", "axes.AccessAttempt", "axes.AccessLog", "axes.AccessFailureLog",
     "django_celery_beat.PeriodicTask", "django_celery_beat.IntervalSchedule",
     "django_celery_beat.CrontabSchedule",
