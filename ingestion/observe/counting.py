@@ -19,7 +19,18 @@ from math import log
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, Count, F, FloatField, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    FloatField,
+    IntegerField,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Ceil, Greatest, Ln, TruncMinute
 
 from ingestion.models import ConnectionHour, ConnectionMinute, CountedUntil, PollLog
@@ -143,19 +154,27 @@ def _columns(one: Counted) -> dict[str, Any]:
     }
 
 
-def from_poll_log(since: datetime, until: datetime | None) -> list[Counted]:
+def from_poll_log(since: datetime, until: datetime) -> list[Counted]:
     """Requests that began in [since, until), by minute, from the poll log. One query."""
-    rows = PollLog.objects.filter(SENT, at__gte=since)
-    if until is not None:
-        rows = rows.filter(at__lt=until)
-    grouped = (
-        rows.annotate(minute=TruncMinute("at"), bucket=_BUCKET, connection=F("source__connection"))
-        .values("connection", "lane", "minute", "outcome", "bucket")
+    return counted(grouped(PollLog.objects.filter(at__gte=since, at__lt=until)))
+
+
+def grouped(rows: QuerySet[PollLog], *more: str) -> Iterable[Mapping[str, Any]]:
+    """Those of the rows that are requests, counted by minute (and `more` columns). One query."""
+    found: Iterable[Mapping[str, Any]] = (
+        rows.filter(SENT)
+        .annotate(minute=TruncMinute("at"), bucket=_BUCKET, connection=F("source__connection"))
+        .values("connection", "lane", "minute", "outcome", "bucket", *more)
         .annotate(n=Count("pk"), e=Sum("entries"), r=Sum("readings"), x=Sum("refused"))
         .order_by()
     )
+    return found
+
+
+def counted(rows: Iterable[Mapping[str, Any]]) -> list[Counted]:
+    """What `grouped` found, by account, lane and minute."""
     parts: dict[tuple[int, str, datetime], list[Counts]] = defaultdict(list)
-    for row in grouped:
+    for row in rows:
         parts[row["connection"], row["lane"], row["minute"]].append(_part(row))
     return [Counted(*key, total(counts)) for key, counts in parts.items()]
 
@@ -189,69 +208,6 @@ def _stored(rows: QuerySet[Any], time: str) -> Iterator[Counted]:
         numbers = {name: row[name] for name in names}
         numbers["latency"] = {int(bucket): number for bucket, number in row["latency"].items()}
         yield Counted(row["connection"], row["lane"], row[time], Counts(**numbers))
-
-
-def since_minute(now: datetime, span: timedelta) -> datetime:
-    """The first minute of the window that ends now and takes whole minutes, this one included."""
-    return minute_of(now) - span + MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """Requests of the last 24 hours: `minutes` of the last 60, and `before` them.
-
-    Both are exact: what is not counted yet was read from the poll log.
-    """
-
-    minutes: tuple[Counted, ...]
-    before: tuple[Counted, ...]
-
-    def last_hour(self) -> dict[int, Counts]:
-        """The last 60 minutes, by account."""
-        return by_account(self.minutes)
-
-    def last_day(self) -> dict[int, Counts]:
-        """The last 24 hours, by account."""
-        return by_account((*self.minutes, *self.before))
-
-
-def by_account(parts: Iterable[Counted]) -> dict[int, Counts]:
-    """All parts of each account together, both lanes."""
-    found: dict[int, list[Counts]] = defaultdict(list)
-    for one in parts:
-        found[one.connection].append(one.counts)
-    return {connection: total(counts) for connection, counts in found.items()}
-
-
-def ledger(now: datetime) -> Ledger:
-    """Requests of the last 24 hours, to the minute. Four queries, however many accounts."""
-    hour = since_minute(now, HOUR)
-    parts = _since(since_minute(now, 24 * HOUR), hour_of(hour), now)
-    return Ledger(
-        tuple(one for one in parts if one.at >= hour),
-        tuple(one for one in parts if one.at < hour),
-    )
-
-
-def month(now: datetime) -> dict[int, Counts]:
-    """The last 30 days to the hour, by account. Four queries; reads every hour's histogram."""
-    return by_account(_since(hour_of(now) - 30 * 24 * HOUR + HOUR, hour_of(now), now))
-
-
-def _since(begin: datetime, hours_until: datetime, now: datetime) -> list[Counted]:
-    """Requests since `begin`: whole hours before `hours_until`, minutes around them, and the rest.
-
-    Each part ends where the mark stood when it was read: somebody may count on meanwhile.
-    """
-    mark = min(max(counted_until() or begin, begin), minute_of(now))
-    first = hour_of(begin + HOUR - timedelta.resolution)
-    last = max(min(hours_until, hour_of(mark)), first)
-    around = Q(minute__gte=begin, minute__lt=first) | Q(minute__gte=last)
-    return [
-        *stored_hours(Q(hour__gte=first, hour__lt=last)),
-        *stored_minutes(around & Q(minute__lt=mark)),
-        *from_poll_log(mark, None),
-    ]
 
 
 def prune_counts(now: datetime) -> int:
