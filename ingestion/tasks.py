@@ -17,6 +17,7 @@ from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
 from ingestion.equipment import equipment
 from ingestion.housekeeping import prune_logs
+from ingestion.observe.counting import count_up, prune_counts
 from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
@@ -59,12 +60,20 @@ def run_roll_up() -> None:
     resolve_obsolete(now)
 
 
+@shared_task(name="ingestion.count")
+def run_count() -> None:
+    """Count the requests of the minutes that are settled, also after a standstill."""
+    while count_up(timezone.now()):
+        pass
+
+
 @shared_task(name="ingestion.prune")
 def run_prune() -> None:
     """Drop what has outlived its retention."""
     now = timezone.now()
     prune_readings(now)
     prune_logs(now)
+    prune_counts(now)
 
 
 @shared_task(name="ingestion.jobs", time_limit=180)
