@@ -129,7 +129,8 @@ def ledger(now: datetime, windows_s: Mapping[int, int]) -> Ledger:
         day=by_account([*single, *_told(sums, "day", now)]),
         month=by_account([*recent, *_told(sums, "month", now)]),
         first_answer_at=_first_answers(sums, single),
-        in_window=_in_window(windows_s, rest, by_account([*recent, *_told(sums, "window", now)])),
+        in_window=_in_short_windows(windows_s, rest)
+        | _in_long_windows(windows_s, [*recent, *_told(sums, "window", now)], now),
     )
 
 
@@ -188,14 +189,22 @@ def _first_answers(
     return found
 
 
-def _in_window(
-    windows_s: Mapping[int, int], rest: Iterable[Mapping[str, Any]], long: Mapping[int, Counts]
+def _in_short_windows(
+    windows_s: Mapping[int, int], rest: Iterable[Mapping[str, Any]]
 ) -> dict[int, int]:
     found = dict.fromkeys(windows_s, 0)
     for row in rest:
         if row["newest"] and row["connection"] in found:
             found[row["connection"]] += row["n"]
-    for account, seconds in windows_s.items():
-        if _is_long(seconds) and account in long:
-            found[account] = long[account].requests
+    return found
+
+
+def _in_long_windows(
+    windows_s: Mapping[int, int], parts: Iterable[Counted], now: datetime
+) -> dict[int, int]:
+    found = {account: 0 for account, seconds in windows_s.items() if _is_long(seconds)}
+    for one in parts:
+        if one.connection in found:
+            began = hour_of(now - timedelta(seconds=windows_s[one.connection]))
+            found[one.connection] += one.counts.requests if one.at >= began else 0
     return found

@@ -169,7 +169,8 @@ class Property(TestCase):
             if step.counts == 3:
                 assert_equal_to_the_poll_log(now)
         assert_equal_to_the_poll_log(now)
-        while count_up(now + SETTLED * 2):
+        now += SETTLED * 2
+        while count_up(now):
             pass
         assert_equal_to_the_poll_log(now)
 
