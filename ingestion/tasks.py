@@ -18,6 +18,7 @@ from ingestion.dispatch import EXPIRES_S, Queues, dispatch
 from ingestion.equipment import equipment
 from ingestion.housekeeping import prune_logs
 from ingestion.observe.counting import count_up, prune_counts
+from ingestion.observe.edges import watch_budgets
 from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
@@ -62,9 +63,10 @@ def run_roll_up() -> None:
 
 @shared_task(name="ingestion.count")
 def run_count() -> None:
-    """Count the requests of the minutes that are settled, also after a standstill."""
+    """Count the requests of settled minutes, also after a standstill; log edges of budgets."""
     while count_up(timezone.now()):
         pass
+    watch_budgets(equipment().gate, pulse.client(), timezone.now())
 
 
 @shared_task(name="ingestion.prune")
