@@ -14,7 +14,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from ingestion.observe import levels, live
-from ingestion.observe.cards import When, milliseconds
+from ingestion.observe.cards import milliseconds
+from ingestion.observe.gauges import When
 from ingestion.observe.page import page
 from ingestion.observe.phrases import percent, span
 from ingestion.observe.scope import Seen, seen_by

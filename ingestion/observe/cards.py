@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.urls import reverse
 
@@ -14,36 +14,15 @@ from ingestion.observe import phrases
 from ingestion.observe.counting import MINUTE, minute_of
 from ingestion.observe.counts import Counts
 from ingestion.observe.facts import Line, oldest
+from ingestion.observe.gauges import Breaker, Budget, When, breaker, budget
 from ingestion.observe.ledger import MONTH
 from ingestion.observe.outages import Outage
 from ingestion.observe.snapshot import Account
 from ingestion.observe.spark import Picture, picture
 from ingestion.observe.status import Code, Issue
-from ingestion.resilience.gate import CircuitState, Snapshot
-from ingestion.resilience.policy import RatePolicy
 
 SHOWN = 8
 """So many lines of each list are on the page; a link leads to all."""
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """An instant for the page, whose script keeps the words true."""
-
-    iso: str
-    title: str
-    words: str
-    lasting: str
-
-    @classmethod
-    def of(cls, at: datetime | None, now: datetime) -> When | None:
-        """How long ago it was, or in how long it is."""
-        if at is None:
-            return None
-        seconds = (now - at).total_seconds()
-        said = f"{phrases.span(seconds)} ago" if seconds >= 0 else f"in {phrases.span(-seconds)}"
-        title = f"{at:%Y-%m-%d %H:%M:%S} UTC"
-        return cls(at.isoformat(), title, said, phrases.span(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +33,6 @@ class Figure:
     value: str
     tone: str = ""
     hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The gauge: how much of the window's quota is used, and why the speed is as it is."""
-
-    words: str
-    why: str
-    used_percent: float
-    speed_percent: float | None
-    tone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """The breaker: its state, and when the next probe goes (None: not waiting for one)."""
-
-    words: str
-    tone: str
-    probe: When | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +76,19 @@ class Card:
     rejections: tuple[tuple[str, str, int], ...]
     rejected: int
     outages: tuple[tuple[When | None, str, str], ...]
+
+    @property
+    def nothing(self) -> str:
+        """What there is none of, in a sentence: empty lists take no room."""
+        lists = (
+            (self.failing, "failing source"),
+            (self.gaps_count, "gap"),
+            (self.rejected, "rejected value"),
+            (self.events, "change at a source"),
+            (self.outages, "outage"),
+        )
+        none = [name for found, name in lists if not found]
+        return f"No {', no '.join(none)}." if none else ""
 
 
 _STATES = {
@@ -162,8 +134,8 @@ def card(account: Account, now: datetime) -> Card:
         ),
         figures=_figures(account),
         last_success=When.of(account.judged.last_success_at, now),
-        budget=_budget(account),
-        breaker=_breaker(account.gate, now),
+        budget=budget(account),
+        breaker=breaker(account.gate, now),
         forecast=plan.sentences,
         advice=plan.advice,
         short=plan.short,
@@ -223,37 +195,6 @@ def milliseconds(value: float | None) -> str:
         if value >= 1000
         else f"{phrases.number(value, 2)} ms"
     )
-
-
-def _budget(account: Account) -> Budget:
-    used = min(account.in_window / account.limit, 1.0)
-    window = phrases.span(account.window_s)
-    said = f"{account.in_window:,} of {account.limit:,} requests in the last {window}"
-    gate = account.gate
-    if gate is None:
-        return Budget(said, "Not known while Redis does not answer.", 100 * used, None, "bad")
-    rate = RatePolicy(account.limit, float(account.window_s))
-    why = phrases.budget(gate, rate.recovery, rate.window_s)
-    slow = gate.budget.rate < 1 or gate.budget.paused_for_s > 0
-    speed = round(100 * gate.budget.rate, 1) if gate.budget.rate < 1 else None
-    return Budget(said, why, round(100 * used, 1), speed, "warn" if slow else "")
-
-
-def _breaker(gate: Snapshot | None, now: datetime) -> Breaker:
-    if gate is None:
-        return Breaker("Not known while Redis does not answer.", "bad", None)
-    probe = When.of(now + timedelta(seconds=gate.wait_s), now)
-    opened = phrases.plural(gate.times_opened, "time")
-    if gate.circuit is CircuitState.OPEN:
-        return Breaker(f"Open: left in peace, {opened} in a row. Next probe", "bad", probe)
-    if gate.circuit is CircuitState.PROBING:
-        return Breaker("Probing: one request is on its way and decides", "warn", None)
-    if gate.circuit is CircuitState.HALF_OPEN:
-        return Breaker("Half open: the next request is the probe", "warn", None)
-    if gate.failures_in_a_row:
-        failed = phrases.plural(gate.failures_in_a_row, "failure")
-        return Breaker(f"Closed, after {failed} in a row", "warn", None)
-    return Breaker("Closed: requests go through", "good", None)
 
 
 def _freshness(account: Account) -> tuple[tuple[str, str], ...]:

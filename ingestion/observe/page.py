@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from ingestion.health import DISPATCH_LATE_S, WORKER_LATE_S
 from ingestion.observe import phrases
-from ingestion.observe.cards import Card, When, card, state_of
+from ingestion.observe.cards import Card, card, state_of
 from ingestion.observe.facts import oldest
+from ingestion.observe.gauges import When
 from ingestion.observe.scope import Seen
 from ingestion.observe.snapshot import Account, Moving
 from ingestion.observe.status import Status
@@ -165,9 +166,15 @@ def _work(seen: Seen) -> list[Tile]:
             f"the longest for {phrases.span(waited_s)}" if due else "nobody waits",
         ),
         Tile("On the way", f"{running:,}", "good", "polls handed to workers"),
-        Tile("Gaps", f"{gaps:,}", "good", f"about {phrases.plural(pages, 'page')} to fetch"),
+        Tile("Gaps", f"{gaps:,}", "good", _pages(gaps, pages)),
         Tile("Jobs", f"{len(seen.jobs):,}", "good", "imports, exports, recalculations"),
     ]
+
+
+def _pages(gaps: int, pages: int) -> str:
+    if not gaps:
+        return "nothing is missing"
+    return f"about {phrases.plural(pages, 'page')} to fetch" if pages else "of unknown length"
 
 
 # --- what is wrong ----------------------------------------------------------------------------
@@ -200,6 +207,8 @@ def _of_accounts(seen: Seen) -> list[Trouble]:
             found.append(_degraded(one, seen.at))
         elif one.failing:
             found.append(_failing(one, seen.at))
+        if one.forecast.short:
+            found.append(_short(one))
     return sorted(found, key=lambda one: one.tone != "bad")
 
 
@@ -239,18 +248,30 @@ def _tried(account: Account) -> str:
 
 
 def _failing(account: Account, now: datetime) -> Trouble:
-    count = len(account.failing)
-    first = account.failing[-1]
+    count, first = len(account.failing), account.failing[-1]
+    many = f"{phrases.plural(count, 'source')} of {account.name} fail on their own"
     return Trouble(
-        title=f"{phrases.plural(count, 'source')} of {account.name} "
-        f"{'fails' if count == 1 else 'fail'} by themselves"
-        if count > 1
-        else f"{first.device} fails by itself",
+        title=many if count > 1 else f"{first.device} fails on its own",
         tone="warn",
         since=When.of(first.at, now),
-        text=first.text,
-        affects="Only what these sources bring; the account itself is well.",
-        tried="Each is asked again by itself, less and less often, at least every 6 h.",
+        text=first.text if count == 1 else f"{first.device}: {first.text}",
+        affects="Only what they bring; the account itself is well."
+        if count > 1
+        else "Only what it brings; the account itself is well.",
+        tried="Asked again by itself, less and less often, at least every 6 h.",
+        anchor=f"account-{account.pk}",
+    )
+
+
+def _short(account: Account) -> Trouble:
+    plan = account.forecast
+    slowest = phrases.span(max(plan.freshness_s.values()))
+    return Trouble(
+        title=f"The budget of {account.name} is too small",
+        tone="warn",
+        since=None,
+        text=f"{plan.sentences[0]} {' '.join(plan.advice[1:])}",
+        affects=f"Nothing is lost; readings come up to {slowest} apart.",
         anchor=f"account-{account.pk}",
     )
 

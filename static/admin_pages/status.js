@@ -70,6 +70,16 @@ function exchangeParts(scope, fresh) {
   }
 }
 
+/** @param {Element} card @param {Element} fresh */
+function exchangeCard(card, fresh) {
+  exchangeParts(card, fresh);
+  if (card.className !== fresh.className) card.className = fresh.className;
+  for (const list of card.querySelectorAll("details[id]")) {
+    const twin = fresh.querySelector(`#${CSS.escape(list.id)}`);
+    if (twin && list.hidden !== twin.hidden) list.hidden = twin.hidden;
+  }
+}
+
 /** Cards come, go and change places; one that stays keeps what somebody opened in it. */
 function exchangeCards(list, freshList) {
   const known = new Map([...list.children].map((card) => [card.dataset.key, card]));
@@ -77,7 +87,7 @@ function exchangeCards(list, freshList) {
   for (const fresh of [...freshList.children]) {
     let card = known.get(fresh.dataset.key);
     known.delete(fresh.dataset.key);
-    if (card) exchangeParts(card, fresh);
+    if (card) exchangeCard(card, fresh);
     else card = fresh;
     if (card === place) place = place.nextElementSibling;
     else list.insertBefore(card, place);
