@@ -84,7 +84,7 @@ def _account_levels(one: levels.Levels, now: datetime) -> dict[str, Any]:
         "outages": [
             {
                 "since": f"{outage.since:%Y-%m-%d %H:%M:%S}",
-                "until": f"{outage.until:%Y-%m-%d %H:%M:%S}" if outage.until else "goes on",
+                "until": f"{outage.until:%Y-%m-%d %H:%M:%S}" if outage.until else "",
                 "lasted": span(((outage.until or now) - outage.since).total_seconds()),
                 "text": outage.text,
             }

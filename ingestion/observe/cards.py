@@ -162,7 +162,7 @@ def _figures(account: Account) -> tuple[Figure, ...]:
         _success("Success, 1 h", hour),
         _success("24 h", account.day),
         _success("30 days", account.month),
-        _latency("Half of answers within", hour, 0.5),
+        _latency("Median answer", hour, 0.5),
         _latency("95 % within", hour, 0.95),
     )
 

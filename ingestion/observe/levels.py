@@ -19,8 +19,8 @@ SPANS = (("1 h", HOUR), ("24 h", DAY), ("30 days", MONTH))
 class Level:
     """One account over one window, which ends now.
 
-    `begin`: where the window begins, or later, where the account was first answered.
-    `available`: the share of that time without an outage; None before the first answer.
+    `begin`: where the window begins, or later, where the account was first asked.
+    `available`: the share of that time without an outage; None before the first request.
     """
 
     span: str
@@ -53,7 +53,7 @@ def levels(accounts: Sequence[Account], now: datetime) -> list[Levels]:
 
 
 def _levels(account: Account, counts: Mapping[str, Mapping[int, Counts]], now: datetime) -> Levels:
-    known = account.judged.first_success_at
+    known = account.judged.first_asked_at
     return Levels(
         account=account,
         levels=tuple(

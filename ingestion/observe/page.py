@@ -205,7 +205,8 @@ def _of_accounts(seen: Seen) -> list[Trouble]:
     for one in seen.accounts:
         if one.health.status is Status.DEGRADED:
             found.append(_degraded(one, seen.at))
-        elif one.failing:
+            continue
+        if one.failing:
             found.append(_failing(one, seen.at))
         if one.forecast.short:
             found.append(_short(one))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingestion.resilience.gate import Snapshot
+from ingestion.resilience.gate import CircuitState, Snapshot
 
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -54,6 +54,8 @@ def budget(gate: Snapshot, recovery: float, window_s: float) -> str:
         return f"{pause} {slower}".rstrip()
     if slower:
         return slower
+    if gate.circuit is not CircuitState.CLOSED:
+        return "Full speed, as soon as the breaker lets requests through."
     if state.next_slot_in_s > 1:
         return f"Full speed; the next free slot is in {span(state.next_slot_in_s)}."
     return "Full speed; a request may start now."
