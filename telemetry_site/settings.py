@@ -315,6 +315,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "COLORS": skin.COLORS,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": skin.icon}],
 }
 
 # Values change while people look: the history of readings is the readings themselves.
