@@ -60,7 +60,7 @@ def settle_poll(
     if not held.update(**changes):
         raise LeaseLost
     if ingested is not None and asked.fetched is not None:
-        gaps.note_hole(state, asked.fetched, now)
+        gaps.note_answers([gaps.LiveAnswer(state, asked.fetched)], now)
     log_poll(source, Lane.LIVE, asked, ingested, now)
     trouble.review_source(source, asked, problems, now)
     trouble.review_device(source, _heard(state, ingested), changes["misses"], now)
@@ -105,6 +105,7 @@ def _learned(
     if fetched.facts is not None:
         changes["remote_name"] = fetched.facts.name[:255]
         changes["labels"] = dict(fetched.facts.labels)
+    changes["crowded_until"] = gaps.crowded_until(state, fetched, now)
     if ingested is None or ingested.newest_at is None:
         return changes
     if state.cursor_at is None or ingested.newest_at >= state.cursor_at:

@@ -124,7 +124,7 @@ class Worker:
         return True
 
     def _poll_one(self, claim: Claim, state: PollState) -> None:
-        asked = self._ask(claim, state.source, gaps.live_window(state))
+        asked = self._ask(claim, state.source, gaps.live_window(state, self.now()))
         now = self.now()
         rules = _rules(state.source, asked)
 
@@ -142,7 +142,7 @@ class Worker:
             asked = replace(asked, fetched=None, message=rules.problems[0].text)
 
         def settle(ingested: Ingested | None) -> None:
-            gaps.settle_page(claim, gap, asked.fetched, asked.message, now)
+            gaps.settle_page(claim, gap, asked.fetched, asked.message, now, asked.kind)
             log_poll(gap.source, Lane.BACKFILL, asked, ingested, now)
 
         _store(gap.source, asked, rules, Origin.BACKFILL, now, settle)
@@ -178,5 +178,8 @@ def _end_early(rows: models.QuerySet[Row], claims: Sequence[Claim], why: str) ->
 def _with_configuration(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
     """Everything a poll needs in two queries, whatever the number of claims."""
     return rows.select_related(
-        "source__connection", "source__device__type", "source__thingspeakchannel__connection"
+        "source__connection",
+        "source__device__type",
+        "source__device__community",
+        "source__thingspeakchannel__connection",
     ).prefetch_related("source__mappings__metric")

@@ -1,18 +1,23 @@
 """Hot state of ingestion, kept apart from what people edit: saving a form never overwrites it."""
 
 from ingestion.models.event import EventKind, SourceEvent
-from ingestion.models.gap import Gap, GapState
+from ingestion.models.gap import UNREAD, Gap, GapReason, GapState
+from ingestion.models.ledger import EntryLedger, SourceDay
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
 
 __all__ = [
+    "UNREAD",
+    "EntryLedger",
     "EventKind",
     "Gap",
+    "GapReason",
     "GapState",
     "Lane",
     "PollLog",
     "PollState",
     "Rejection",
+    "SourceDay",
     "SourceEvent",
 ]
