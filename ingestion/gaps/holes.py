@@ -30,7 +30,7 @@ from ingestion.sources.base import Fetched
 
 # Where rows with missing numbers are looked for: uploads of a device that was offline.
 LATE = timedelta(days=31)
-# So many missing numbers are an import, which may hold rows of any age.
+# So many missing numbers are an import.
 IMPORT = 100
 # One row of the gap list tells of all holes of about one time; a search adds so many rows at most.
 APART = timedelta(days=1)
@@ -115,8 +115,8 @@ def search(source: Source, ledger: Ledger, now: datetime) -> Gap | None:
     begins = source.history_from or BEGINNING
     oldest = min(times_of(hole, (now, now))[0] for hole in found)
     since = max(begins, min(oldest, now) - LATE)
-    if count > IMPORT and not ledger.barren:
-        since = begins
+    if (count > IMPORT or found[0].first == 1) and not ledger.barren:
+        since = begins  # rows of any age may have been uploaded
     expect = Expect(GapReason.NUMBERS, count, ledger.claimed)
     return new_gap(source, min(since, now), now, now, expect)
 
@@ -131,7 +131,8 @@ def channel_cleared(source: Source, turn: Turn, now: datetime) -> None:
     _give_up_unread(source, now)
     ends = now + FUTURE_TOLERANCE
     since = min(source.history_from or BEGINNING, ends)
-    new_gap(source, since, ends, now, Expect(GapReason.CLEARED, None, turn.ledger.claimed))
+    expect = _expected(turn.ledger, since)._replace(reason=GapReason.CLEARED)
+    new_gap(source, since, ends, now, expect)
 
 
 def numbers_fell(source: Source, turn: Turn, now: datetime) -> None:
@@ -212,7 +213,7 @@ def _expected(ledger: Ledger, since: datetime) -> Expect:
         return Expect(last_number=ledger.claimed)
     count = sum(hole.size for hole in numbers.holes(ledger.ranges, ledger.claimed))
     if since <= BEGINNING:
-        count += max(ledger.ranges[0].first - 1, 0)
+        count += max(ledger.ranges[0].first - 1, 0)  # numbers begin at 1
     return Expect(entries=count, last_number=ledger.claimed)
 
 

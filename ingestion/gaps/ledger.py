@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ingestion.gaps import numbers
-from ingestion.gaps.numbers import Hole, Ranges, Row
+from ingestion.gaps.numbers import Hole, Range, Ranges, Row
 from ingestion.sources.base import Fetched
 
 # A number may show up late: two of the source's servers, and answers from a cache of five minutes.
@@ -114,20 +114,24 @@ def after_page(ledger: Ledger, answer: Answer) -> Turn:
     return Turn(after, added.fresh, closed=_lost(ledger, added.closed))
 
 
-def after_search(ledger: Ledger, upto: int | None, now: datetime) -> tuple[Ledger, list[Hole]]:
-    """The ledger once everything up to a number was looked for, and what was not found."""
-    lost = numbers.within(numbers.holes(ledger.ranges, upto), upto)
-    if not lost:
-        return replace(ledger, hole_since=None, barren=0), []
+def after_search(
+    ledger: Ledger, upto: int | None, expected: int | None, now: datetime
+) -> tuple[Ledger, list[Hole]]:
+    """The ledger once all numbers up to one were looked for, and those that were not found.
+
+    `expected`: how many were looked for.
+    """
+    lost = missing(ledger, upto)
+    settled = replace(ledger, ranges=numbers.given_up(ledger.ranges, upto), hole_since=None)
+    if expected is None or sum(hole.size for hole in lost) < expected:
+        return replace(settled, search_at=None, barren=0), lost
     rest = min(REST * 2 ** min(ledger.barren, 20), LONGEST_REST)
-    settled = replace(
-        ledger,
-        ranges=numbers.given_up(ledger.ranges, upto),
-        hole_since=None,
-        search_at=now + rest,
-        barren=min(ledger.barren + 1, 1000),
-    )
-    return settled, lost
+    return replace(settled, search_at=now + rest, barren=min(ledger.barren + 1, 1000)), lost
+
+
+def missing(ledger: Ledger, upto: int | None) -> list[Hole]:
+    """Numbers up to one that were not read."""
+    return numbers.within(numbers.holes(ledger.ranges, upto), upto)
 
 
 class _Verdict(StrEnum):
@@ -180,7 +184,9 @@ def _reused(ledger: Ledger, answer: Answer) -> bool:
 
 
 def _anew(ledger: Ledger, answer: Answer, verdict: _Verdict) -> Turn:
-    added = numbers.add((), answer.rows)
+    # A cleared channel counts from 1: what comes before the first row that was seen is missing.
+    start = (_ZERO,) if verdict is _Verdict.CLEARED else ()
+    added = numbers.add(start, answer.rows)
     begun = Ledger(
         epoch=ledger.epoch + 1,
         ranges=added.ranges,
@@ -194,6 +200,9 @@ def _anew(ledger: Ledger, answer: Answer, verdict: _Verdict) -> Turn:
 def _lost(ledger: Ledger, closed: Sequence[Hole]) -> Sequence[Hole]:
     """Holes that mean a loss: of numbers that prove something."""
     return closed if ledger.proves and ledger.claimed is not None else ()
+
+
+_ZERO = Range(0, 0, None, None)
 
 
 def _to_be_searched(ledger: Ledger, now: datetime) -> bool:

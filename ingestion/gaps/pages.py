@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from ingestion.claims import Claim, LeaseLost
-from ingestion.gaps import holes, numbers, record
-from ingestion.gaps.ledger import Ledger, after_page, after_search, answer_of
+from ingestion.gaps import holes, record
+from ingestion.gaps.ledger import Ledger, after_page, after_search, answer_of, missing
 from ingestion.gaps.numbers import Hole
 from ingestion.gaps.windows import BEGINNING, larger, smaller
 from ingestion.models import Gap, GapReason, GapState
@@ -143,7 +143,7 @@ def _all_found(gap: Gap, ledger: Ledger) -> bool:
     """Whether a search is over early: no number is missing any more."""
     if gap.reason != GapReason.NUMBERS:
         return False
-    return not numbers.within(numbers.holes(ledger.ranges, gap.last_number), gap.last_number)
+    return not missing(ledger, gap.last_number)
 
 
 def _closed(gap: Gap, changes: dict[str, Any], ledger: Ledger, now: datetime) -> _Settled:
@@ -152,7 +152,7 @@ def _closed(gap: Gap, changes: dict[str, Any], ledger: Ledger, now: datetime) ->
     changes["message"] = "Everything the source still holds was read."
     lost: list[Hole] = []
     if ledger.proves and (gap.reason == GapReason.NUMBERS or _reads_all(gap)):
-        ledger, lost = after_search(ledger, gap.last_number, now)
+        ledger, lost = after_search(ledger, gap.last_number, gap.expected, now)
     elif gap.reason == GapReason.NUMBERS:
         ledger = replace(ledger, hole_since=None)
     if gap.reason == GapReason.NUMBERS and not lost:

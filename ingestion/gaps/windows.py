@@ -56,5 +56,5 @@ def smaller(size: int, kind: Kind) -> int:
 
 
 def larger(size: int) -> int:
-    """How much to ask for after a page that came through."""
-    return min(size * 2, PAGE)
+    """How much to ask for after a page that came through: a little more, not what just failed."""
+    return min(size + size // 8, PAGE)
