@@ -29,8 +29,8 @@ from ingestion.models import UNREAD, Gap, SourceDay
 from ingestion.work import Worker
 
 BATCH = 10_000
-# Memory is measured from here on: caches are warm, one page was held.
-WARM_PAGES = 8
+# Memory is measured from here on, half way: the caches of the process and the database are full.
+WARM_PAGES = 33
 MOST_GROWTH_MB = 16.0
 
 

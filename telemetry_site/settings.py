@@ -220,6 +220,9 @@ CELERY_BEAT_SCHEDULE = {
 # One worker makes a batch of this many polls; see facts on Celery's cost per message.
 POLL_BATCH = 100
 POLL_CLASS_SLACK_S = 60
+# Pages of history that may be under way at once: fewer than the worker has processes, so that one
+# is always free for live polls.
+PAGES_AT_ONCE = 1
 # Networks that sources may be fetched from although they are private, such as 192.168.1.0/24.
 ALLOWED_PRIVATE_NETWORKS: list[str] = env.list("ALLOWED_PRIVATE_NETWORKS", default=[])
 
