@@ -68,7 +68,7 @@ class Ingestion:
     def completeness(
         self, sources: Collection[int], zone: ZoneInfo, days: int, now: datetime
     ) -> Sequence[Day]:
-        """How complete the newest days are. Two queries, none for no source."""
+        """How complete the newest days are. One query, none for no source."""
         if not sources:
             return ()
         last = now.astimezone(zone).date()

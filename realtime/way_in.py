@@ -113,7 +113,7 @@ class WayIn(Protocol):
     def completeness(
         self, sources: Collection[int], zone: ZoneInfo, days: int, now: datetime
     ) -> Sequence[Day]:
-        """The newest so many days of these sources together, oldest first. Two queries at most."""
+        """The newest so many days of these sources together, oldest first. One query."""
         ...
 
     def troubles(self, now: datetime) -> Sequence[Banner]:

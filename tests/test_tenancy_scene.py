@@ -30,7 +30,7 @@ from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, PollLog, PollState, Rejection
+from ingestion.models import EntryLedger, Gap, PollLog, PollState, Rejection, SourceDay
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -244,8 +244,10 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         ).pk,
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
-            source=source, since=at, until=now, found_at=now, next_try_at=now
+            source=source, since=at, until=now, range_until=now, found_at=now, next_try_at=now
         ).pk,
+        "entryledger": EntryLedger.objects.create(source=source).pk,
+        "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
         "user": scene.manager.pk,
         "group": Group.objects.create(name="Group of Hill").pk,
         "accessattempt": AccessAttempt.objects.create(username="hill", failures_since_start=1).pk,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ingestion.admin import beat, channels, logs, mappings
+from ingestion.admin import beat, channels, gaps, logs, mappings
 
-__all__ = ["beat", "channels", "logs", "mappings"]
+__all__ = ["beat", "channels", "gaps", "logs", "mappings"]

@@ -58,13 +58,20 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     inlines = [MappingInline]
     actions = ["poll_chosen_now", "accept_names"]
     ask_with = staticmethod(equipment)
-    polling_lines = [("state", "last_success", "next_poll"), ("cursor", "counters"), "logs"]
-    polling_fields = ["state", "last_success", "next_poll", "cursor", "counters", "logs"]
+    polling_lines = [
+        ("state", "last_success", "next_poll"),
+        ("cursor", "counters"),
+        "completeness",
+        "logs",
+    ]
+    polling_fields = [
+        "state", "last_success", "next_poll", "cursor", "counters", "completeness", "logs",
+    ]  # fmt: skip
 
     class Media:
         """Own style and script of the verification table, for both skins."""
 
-        css = {"all": ["admin_pages/verify.css"]}
+        css = {"all": ["admin_pages/verify.css", "admin_pages/completeness.css"]}
         js = ["admin_pages/verify.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

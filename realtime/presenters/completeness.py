@@ -41,8 +41,12 @@ class Completeness:
 
 def completeness(sources: Collection[int], zone: str, now: datetime) -> Completeness | None:
     """The strip of these sources; None where nothing was ever counted."""
-    days = way_in().completeness(sources, ZoneInfo(zone), DAYS, now)
-    if not any(day.entries or day.waiting or day.lost for day in days):
+    return of_days(way_in().completeness(sources, ZoneInfo(zone), DAYS, now))
+
+
+def of_days(days: Sequence[Day]) -> Completeness | None:
+    """The strip of these days; None where nothing was ever counted."""
+    if all(day.state is DayState.NOTHING for day in days):
         return None
     return Completeness(percent_of(days), [_mark(day) for day in days], _summary(days))
 
