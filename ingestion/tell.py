@@ -66,6 +66,12 @@ def _parts(readings: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield readings[start : start + PER_MESSAGE]
 
 
+def tell_recalculated(device: Device) -> None:
+    """Have whoever looks at the device load anew what was recalculated."""
+    own = (topics.device_topic(device.uuid), topics.community_topic(device.community_id))
+    publish([messages.recalculated(topic) for topic in own])
+
+
 def tell_alert(alert: Alert) -> None:
     """Publish, once committed, that an alert was opened or resolved, and the states it changes."""
     transaction.on_commit(partial(_publish_alert, alert), robust=True)
