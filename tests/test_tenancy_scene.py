@@ -24,13 +24,21 @@ from django_celery_beat.models import (
 )
 
 from devices.alerts.models import Alert, Kind, Severity
-from devices.models import Role
+from devices.models import Job, Role
 from devices.readings.models import ReceivedEntry, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import EntryLedger, Gap, PollLog, PollState, Rejection, SourceDay
+from ingestion.models import (
+    EntryLedger,
+    Gap,
+    PollLog,
+    PollState,
+    Rejection,
+    SourceDay,
+    SourceEvent,
+)
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -248,6 +256,12 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         ).pk,
         "entryledger": EntryLedger.objects.create(source=source).pk,
         "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
+        "sourceevent": SourceEvent.objects.create(
+            source=source, at=now, kind="imported", text="Imported for Hill"
+        ).pk,
+        "job": Job.objects.create(
+            community=hill.community, kind="none", subject="Work for Hill", state="done"
+        ).pk,
         "user": scene.manager.pk,
         "group": Group.objects.create(name="Group of Hill").pk,
         "accessattempt": AccessAttempt.objects.create(username="hill", failures_since_start=1).pk,
