@@ -46,11 +46,11 @@ def reader(stack: Stack, url: str, **changes: Any) -> Any:
     return network.channel(account, 1, ("field1",), interval_s=60, **changes)
 
 
-def live(stack: Stack, minutes: int) -> None:
-    """Ticks five seconds apart: nothing here depends on every second."""
-    for _ in range(minutes * 12):
+def live(stack: Stack, minutes: int, every_s: int = 5) -> None:
+    """Ticks some seconds apart: nothing here depends on every second."""
+    for _ in range(minutes * 60 // every_s):
         dispatch(lambda: stack.at, stack.gate, Queues(stack.worker.poll, stack.worker.fill))
-        stack.at += timedelta(seconds=5)
+        stack.at += timedelta(seconds=every_s)
 
 
 def kept(source: Any) -> Counter[tuple[datetime, int]]:
@@ -92,7 +92,7 @@ def test_numbers_that_never_exist_settle_quietly(
     live(stack, 5)
     for number in range(2881, 2881 + 400, 2):
         channel.say((stack.at, number))
-        live(stack, 1)
+        live(stack, 1, every_s=20)
     found = kept(source)
     assert set(channel.rows[:-1]) <= set(found) <= set(channel.rows)  # perhaps not the last yet
     assert Gap.objects.count() <= 6
@@ -145,7 +145,7 @@ def test_falling_numbers_are_told_once_and_nothing_is_lost(stack: Stack) -> None
     source = network.channel(account, interval_s=10, history_from=stack.at - HOUR)
     stack.run(60)
     stack.simulator.fault("falling_ids", channel=TANK)
-    stack.run(900)
+    stack.run(450)
     assert [one.kind for one in SourceEvent.objects.all()] == [EventKind.IDS_FELL]
     assert "prove nothing" in SourceEvent.objects.get().text
     times = {at for at, _ in kept(source)}

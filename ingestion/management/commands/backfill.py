@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from devices.readings.ranges import BadTime, parse_time
 from ingestion.gaps import backfill
 from ingestion.models import UNREAD, Gap, GapState
 
+_AGO = re.compile(r"\d+[smhdw]")
 LOOK_S = 2.0
 """How often progress is looked at."""
 
@@ -30,6 +32,8 @@ class Command(BaseCommand):
         "nothing."
     )
 
+    sleep: Callable[[float], object] = staticmethod(time.sleep)
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which source, from when until when."""
         which = parser.add_mutually_exclusive_group(required=True)
@@ -39,7 +43,7 @@ class Command(BaseCommand):
             "--from",
             dest="since",
             required=True,
-            help="ISO 8601 (UTC unless it names an offset), -24h, -7d, or “beginning”",
+            help="ISO 8601 (UTC unless it names an offset), 7d for so long ago, or “beginning”",
         )
         parser.add_argument("--until", default="now", help="as --from; default: now")
         parser.add_argument("--wait", action="store_true", help="show progress until it is done")
@@ -75,7 +79,7 @@ class Command(BaseCommand):
                     self.stdout.write(line)
             if not any(gap.state in UNREAD for gap in rows):
                 break
-            time.sleep(LOOK_S)
+            self.sleep(LOOK_S)
         if any(gap.state == GapState.CANCELLED for gap in rows):
             raise CommandError("Somebody cancelled it. What was read stays.")
 
@@ -103,7 +107,12 @@ def _sources(number: int | None, device: UUID | None) -> list[Source]:
 
 def _range(since: str, until: str, now: datetime) -> tuple[datetime, datetime]:
     try:
-        begins = None if since == "beginning" else parse_time(since, now)
-        return backfill.checked(begins, parse_time(until, now), now)
+        begins = None if since == "beginning" else _time(since, now)
+        return backfill.checked(begins, _time(until, now), now)
     except (BadTime, backfill.BadRange) as error:
         raise CommandError(str(error)) from error
+
+
+def _time(text: str, now: datetime) -> datetime:
+    """A time of the command line, where a leading minus would be taken for an option."""
+    return parse_time(f"-{text}" if _AGO.fullmatch(text) else text, now)
