@@ -31,7 +31,7 @@ from ingestion.drift import renamed_fields
 from ingestion.equipment import equipment
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
 
-_SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
+SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _CHANGES_THE_QUESTION = {"connection", "channel_id", "read_key", "enabled"}
 
 
@@ -135,7 +135,7 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
         found = form.verification
         return {
             # The skin's own buttons would save without the mappings that are on the page.
-            **(dict.fromkeys(_SAVE_BUTTONS, False) if choosing else {}),
+            **(dict.fromkeys(SAVE_BUTTONS, False) if choosing else {}),
             "verification": found,
             "renamed": renamed_fields(form.channel) if form.channel.pk else [],
             "last_entry": words.moment(found.last.at) if found and found.last else "",

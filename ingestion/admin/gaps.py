@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from devices.admin.base import is_staff, operates_anything
 from devices.models import Source
 from ingestion.admin import words
+from ingestion.admin.channels import SAVE_BUTTONS
 from ingestion.admin.logs import COMMUNITY, SEARCH, OfSource
 from ingestion.gaps import backfill
 from ingestion.models import UNREAD, Gap, GapReason
@@ -93,9 +94,9 @@ class GapAdmin(OfSource):
     ]  # fmt: skip
 
     class Media:
-        """Own style of the panel, shared with verifying channels."""
+        """Style of the panel, shared with verifying channels, and of progress."""
 
-        css = {"all": ["admin_pages/verify.css"]}
+        css = {"all": ["admin_pages/verify.css", "admin_pages/completeness.css"]}
 
     # --- what is shown ------------------------------------------------------------------------
 
@@ -172,6 +173,8 @@ class GapAdmin(OfSource):
         context = getattr(page, "context_data", None)
         if context is not None and "adminform" in context:
             form = context["adminform"].form
+            if not object_id:  # the panel has the buttons
+                context.update(dict.fromkeys(SAVE_BUTTONS, False))
             context["estimate"] = getattr(form, "estimate", None)
             context["cancellable"] = self._cancellable(request, context.get("original"))
         return page

@@ -45,6 +45,7 @@ class _Tally:
     expected: float = 0.0
     unread: bool = False
     filling: bool = False
+    wanted: bool = False
 
     def seconds_of(self, since: datetime, until: datetime) -> float:
         """How much of the day lies within [since, until]."""
@@ -77,13 +78,14 @@ class _Seen:
     proves: bool
     overdue_since: datetime | None
     overdue_from: datetime
+    wanted_from: datetime
     days: dict[date, tuple[int, int]] = field(default_factory=dict)
     gaps: dict[int, _Gap] = field(default_factory=dict)
 
 
 _COLUMNS = (
     "pk", "cadence_s", "source__entry_ledger__proves", "last_success_at", "next_poll_at",
-    "failures", "source__enabled",
+    "failures", "source__enabled", "source__history_from",
     "counted__day", "counted__entries", "counted__lost",
     "unread__pk", "unread__since", "unread__until", "unread__entries", "unread__expected",
     "unread__state",
@@ -126,6 +128,7 @@ def _seen(row: dict[str, Any]) -> _Seen:
         proves=row["source__entry_ledger__proves"] is not False,
         overdue_since=row["last_success_at"] if row["source__enabled"] else None,
         overdue_from=BEGINNING if failing else row["next_poll_at"] + OVERDUE,
+        wanted_from=row["source__history_from"] or BEGINNING,
     )
 
 
@@ -135,6 +138,7 @@ def _enter(source: _Seen, tallies: dict[date, _Tally], now: datetime) -> None:
         tallies[day].entries += entries
         tallies[day].lost += lost
     for tally in tallies.values():
+        tally.wanted |= source.wanted_from < tally.ends
         for gap in source.gaps.values():
             span_s = tally.seconds_of(gap.since, gap.until)
             if span_s >= 0:
@@ -184,6 +188,8 @@ def _state(tally: _Tally, percent: int | None) -> DayState:
 def _text(tally: _Tally, state: DayState, waiting: int, percent: int | None) -> str:
     """The day in words: what is there, what is missing and what becomes of it."""
     entries = "1 entry" if tally.entries == 1 else f"{tally.entries:,} entries"
+    if state is DayState.NOTHING and not tally.wanted:
+        return "Not read: it lies before the time from which history is fetched."
     if state is DayState.NOTHING:
         return "No entries: the source holds none of this day."
     if state is DayState.COMPLETE:

@@ -55,7 +55,10 @@ def note_hole(state: PollState, fetched: Fetched, ledger: Ledger, now: datetime)
     if known is not None and oldest <= known:
         return None
     since = known or state.source.history_from or BEGINNING
-    return open_gap(state.source, min(since, oldest), oldest, now, _expected(ledger, since))
+    expect = _expected(ledger, since)
+    if known is None and since > BEGINNING:
+        expect = expect._replace(entries=None)  # how many came since then, nobody knows
+    return open_gap(state.source, min(since, oldest), oldest, now, expect)
 
 
 @transaction.atomic
