@@ -18,7 +18,7 @@ from tests.test_tenancy_scene import (
 OPERATED = ("connection", "device", "metric", "thingspeakchannel", "fieldmapping")
 # What the site itself writes: the community's people read it, nobody edits it.
 WRITTEN = (
-    "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection", "gap",
+    "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection",
     "sourceevent", "job",
 )  # fmt: skip
 # What belongs to no community and names people or runs the site.
@@ -77,6 +77,7 @@ def admin_rule(name: str, route: str) -> Rule:
         "devicetype": _devicetype,
         "import": _import,
         "status": _status,
+        "gap": _gap,
     }
     rule: Rule = kinds[model](model, what)
     return rule
@@ -105,6 +106,15 @@ def _operated(model: str, what: str) -> Rule:
         return Rule(TO_LOGIN, "only POST", args=args, people=CLOSED)
     may = OPERATORS if what == "delete" else READERS
     return only(*may, args=(model,), **foreign)
+
+
+def _gap(model: str, what: str) -> Rule:
+    """Written by the site; whoever operates a community has ranges of it read again."""
+    if what == "add":
+        return only(*OPERATORS, "stranger")
+    if what == "cancel":
+        return Rule(TO_LOGIN, "only POST", args=(model,), people=CLOSED)
+    return _written(model, what)
 
 
 def _versions(model: str) -> Rule:

@@ -59,7 +59,9 @@ def everything_about(village: Village, number: int) -> None:
         source=source, received_at=now, reason="not_a_number", detail="No number.", raw="abc",
         fingerprint=str(number),
     )  # fmt: skip
-    Gap.objects.create(source=source, since=now, until=now, found_at=now, next_try_at=now)
+    Gap.objects.create(
+        source=source, since=now, until=now, range_until=now, found_at=now, next_try_at=now
+    )
     Alert.objects.create(
         key=str(number), kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="silent",
         community=village.community, device=device, opened_at=now,
