@@ -1,7 +1,8 @@
 """A PostgreSQL server for one test run: the system's, else the wheel of requirements-dev.
 
-It holds nothing worth keeping, so it does not wait for the disk. PostgreSQL refuses to run as root;
-root starts it as `postgres` or `nobody`.
+It holds nothing worth keeping, so it does not wait for the disk, unless `TEST_POSTGRES_DURABLE` is
+set: benchmarks measure a server that does. PostgreSQL refuses to run as root; root starts it as
+`postgres` or `nobody`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scripts.servers import Unavailable
 
 OWNER = "telemetry"
 HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+DURABLE = ("shared_buffers=1GB", "max_wal_size=4GB", "max_connections=60")
 
 
 def start(directory: Path, running: ExitStack) -> str:
@@ -36,7 +38,8 @@ def start(directory: Path, running: ExitStack) -> str:
     _initialise(binaries, data, password, user)
     log = directory.with_name("postgresql.log")
     command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
-    for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", *HASTE):
+    settings = DURABLE if os.environ.get("TEST_POSTGRES_DURABLE") else HASTE
+    for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", *settings):
         command += ["-c", setting]
     process = servers.start(command, log, running, user=user)
     url = f"postgres://{OWNER}:{password}@127.0.0.1:{port}/postgres"
