@@ -24,8 +24,8 @@ _HASH = 2_654_435_761  # Knuth's multiplier: spreads neighbouring counts evenly
 class Fingerprint:
     """What is usual for a field. `numbers`, `words`, `texts` and `blanks` are fading counts.
 
-    `count` is how many numbers were ever learned, `calm` how many of the last ones were near the one
-    before or where the field had been; `grain` is the place of their last digit.
+    `count` is how many numbers were ever learned, `calm` how many of the last ones were near the
+    one before or where the field had been; `grain` is the place of their last digit.
     """
 
     count: int = 0
