@@ -48,6 +48,8 @@ class Ingested:
 
     Not one ahead of our clock: what the source says in between would never be asked for.
     """
+    withheld: bool = False
+    """Whether values wait for a decision: then their absence says nothing about the device."""
 
     @property
     def newest_new_at(self) -> datetime | None:
@@ -83,6 +85,7 @@ def ingest(
             entries=len(delivery.entries) + _whole_entries(delivery.refusals),
             refused=record_refusals(delivery.source, refusals, now),
             newest_at=max((one.at for one in delivery.entries if one.at <= now), default=None),
+            withheld=_withheld(delivery.rules, now),
         )
         settle(ingested)
         if delivery.origin is Origin.LIVE and written.new:
@@ -90,6 +93,12 @@ def ingest(
             tell = partial(tell_readings, delivery.source.device, written.new)
             transaction.on_commit(tell, robust=True)
     return ingested
+
+
+def _withheld(rules: Sequence[FieldRule], now: datetime) -> bool:
+    """Whether a metric gets nothing at present because its entries wait."""
+    fed = {rule.metric for rule in rules if not rule.holds(now)}
+    return any(rule.metric not in fed for rule in rules)
 
 
 def _whole_entries(refusals: Sequence[Refusal]) -> int:

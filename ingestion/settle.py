@@ -54,7 +54,8 @@ def settle_poll(
     if asked.outcome in ANSWERED and asked.fetched is not None:
         changes |= _learned(state, asked.fetched, ingested, now)
     changes |= _counters(state, asked, ingested, now)
-    if problems:  # what we leave out ourselves says nothing about the device
+    if problems or (ingested is not None and ingested.withheld):
+        # What we leave out ourselves says nothing about the device.
         changes["misses"] = state.misses
     held = PollState.objects.filter(pk=state.pk, claim_token=claim.token)
     if not held.update(**changes):

@@ -14,11 +14,15 @@ import structlog
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
+from devices.alerts.state import SourceState
 from devices.models import Source
 from devices.readings.samples import Origin
 from ingestion import gaps
 from ingestion.claims import Claim, LeaseLost
 from ingestion.dispatch import DEADLINE_S, give_back
+from ingestion.drift.examine import examine
+from ingestion.drift.record import record, with_released
+from ingestion.drift.waiting import prefetches
 from ingestion.models import Gap, Lane, PollState
 from ingestion.pipeline import Delivery, Ingested, ingest
 from ingestion.polling import Asked, Equipment, ask
@@ -126,31 +130,32 @@ class Worker:
     def _poll_one(self, claim: Claim, state: PollState) -> None:
         asked = self._ask(claim, state.source, gaps.live_window(state))
         now = self.now()
-        rules = _rules(state.source, asked)
+        findings = examine(state, asked.fetched, now) if asked.fetched else None
+        rules = field_rules(state.source, findings.waiting if findings else None)
+        if findings and asked.fetched:
+            asked = replace(asked, fetched=with_released(state.source, findings, asked.fetched))
 
         def settle(ingested: Ingested | None) -> None:
             settle_poll(claim, state, asked, rules.problems, ingested, now)
+            if findings:
+                record([findings], now)
 
         _store(state.source, asked, rules, Origin.LIVE, now, settle)
 
     def _fill_one(self, claim: Claim, gap: Gap) -> None:
         asked = self._ask(claim, gap.source, gaps.page_window(gap))
         now = self.now()
-        rules = _rules(gap.source, asked)
-        if asked.fetched is not None and rules.problems:
-            # Stored now, the page would lack for good what a paused mapping leaves out.
-            asked = replace(asked, fetched=None, message=rules.problems[0].text)
+        rules = field_rules(gap.source)
+        failing = [one for one in rules.problems if one.state is SourceState.FAILING]
+        if asked.fetched is not None and failing:
+            # Stored now, the page would lack for good what a mapping that fails leaves out.
+            asked = replace(asked, fetched=None, message=failing[0].text)
 
         def settle(ingested: Ingested | None) -> None:
             gaps.settle_page(claim, gap, asked.fetched, asked.message, now)
             log_poll(gap.source, Lane.BACKFILL, asked, ingested, now)
 
         _store(gap.source, asked, rules, Origin.BACKFILL, now, settle)
-
-
-def _rules(source: Source, asked: Asked) -> Rules:
-    facts = asked.fetched.facts if asked.fetched else None
-    return field_rules(source, facts.labels if facts else None)
 
 
 def _store(
@@ -176,7 +181,7 @@ def _end_early(rows: models.QuerySet[Row], claims: Sequence[Claim], why: str) ->
 
 
 def _with_configuration(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
-    """Everything a poll needs in two queries, whatever the number of claims."""
+    """Everything a poll needs in a few queries, whatever the number of claims."""
     return rows.select_related(
         "source__connection", "source__device__type", "source__thingspeakchannel__connection"
-    ).prefetch_related("source__mappings__metric")
+    ).prefetch_related("source__mappings__metric", *prefetches())

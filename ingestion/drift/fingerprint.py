@@ -66,6 +66,12 @@ class Fingerprint:
         total = sum(counts.values())
         return counts[kind] / total if total else 0.0
 
+    @property
+    def blank(self) -> float:
+        """Which part of what was received was nothing."""
+        total = self.numbers + self.words + self.texts + self.blanks
+        return self.blanks / total if total else 0.0
+
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that `share` of the others do not exceed; 0 of nothing."""

@@ -1,18 +1,26 @@
 """Hot state of ingestion, kept apart from what people edit: saving a form never overwrites it."""
 
 from ingestion.models.event import EventKind, SourceEvent
+from ingestion.models.field_profile import FieldProfile
+from ingestion.models.former_field import FormerField
 from ingestion.models.gap import Gap, GapState
+from ingestion.models.mapping_pause import MappingPause, PauseKind, Resolution
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
 
 __all__ = [
     "EventKind",
+    "FieldProfile",
+    "FormerField",
     "Gap",
     "GapState",
     "Lane",
+    "MappingPause",
+    "PauseKind",
     "PollLog",
     "PollState",
     "Rejection",
+    "Resolution",
     "SourceEvent",
 ]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
 
 DataType = Literal["float", "integer", "boolean", "text"]
 Value = float | int | bool | str
+Stretch = tuple[datetime | None, datetime | None]
+"""[since, until); None: without limit on that side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class FieldRule:
     number received x `scale` + `offset` is in `unit`; then x factor + shift (`convert`) is in the
     metric's unit, where `minimum` and `maximum` (both inclusive) apply. `unit` is also the one
     suffix accepted behind a number. Booleans and texts are neither scaled nor range-checked.
+    Entries of a `held` stretch are left out: they wait until somebody has decided about them.
     Raises ValueError for a rule that could only produce nonsense.
     """
 
@@ -30,6 +34,7 @@ class FieldRule:
     convert: tuple[float, float] = (1.0, 0.0)
     minimum: float | None = None
     maximum: float | None = None
+    held: tuple[Stretch, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse rules that could only produce nonsense."""
@@ -47,3 +52,10 @@ class FieldRule:
     def identity(self) -> bool:
         """Whether a number passes unchanged."""
         return self.scale == 1.0 and self.offset == 0.0 and self.convert == (1.0, 0.0)
+
+    def holds(self, at: datetime) -> bool:
+        """Whether an entry of that time (aware) waits."""
+        return any(
+            (since is None or since <= at) and (until is None or at < until)
+            for since, until in self.held
+        )

@@ -1,0 +1,65 @@
+"""Writing what a batch of answers taught: a few statements, whatever the number of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from devices.models import Source
+from devices.readings.samples import ReceivedRequest
+from devices.readings.store import get_store
+from ingestion import recalculation
+from ingestion.drift.findings import Findings
+from ingestion.entries import Entry
+from ingestion.models import FieldProfile, MappingPause, SourceEvent
+from ingestion.sources.base import Fetched
+
+LEARNED = [
+    "label", "count", "numbers", "words", "texts", "blank", "level", "spread", "step", "learned",
+    "suspicion", "updated_at",
+]  # fmt: skip
+CHANGED = [
+    "kind", "text", "evidence", "until", "resolved_at", "resolution",
+]  # fmt: skip
+
+
+def record(all_findings: Sequence[Findings], now: datetime) -> None:
+    """Write the findings of a batch; runs in the transaction that stores its readings."""
+    profiles = [row for one in all_findings for row in one.profiles]
+    pauses = [row for one in all_findings for row in one.new]
+    changed = [row for one in all_findings for row in one.changed]
+    events = [row for one in all_findings for row in one.events]
+    if profiles:
+        FieldProfile.objects.bulk_create(
+            profiles,
+            update_conflicts=True,
+            unique_fields=["source", "field"],
+            update_fields=LEARNED,
+        )
+    if pauses:
+        MappingPause.objects.bulk_create(pauses)
+    if changed:
+        MappingPause.objects.bulk_update(changed, CHANGED)
+    if events:
+        SourceEvent.objects.bulk_create(events)
+    for pause in (row for one in all_findings for row in one.passed):
+        why = "The field sends its own kind of values again."
+        recalculation.request(pause.source, pause.since, pause.until, None, why, now)
+
+
+def with_released(source: Source, findings: Findings, fetched: Fetched) -> Fetched:
+    """The answer with entries held before that are to be stored after all, as they were received.
+
+    Those that the answer itself brings again are left to it.
+    """
+    if findings.released is None:
+        return fetched
+    brought = {(one.at, one.sequence) for one in fetched.entries}
+    found = get_store().received(ReceivedRequest(source.pk, since=findings.released))
+    released = [
+        Entry(one.at, one.sequence, one.fields)
+        for one in found
+        if (one.at, one.sequence) not in brought
+    ]
+    return replace(fetched, entries=[*released, *fetched.entries])
