@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal, NamedTuple, cast
 
 from devices import units
 from devices.alerts.state import SourceState
-from devices.models import Connection, FieldMapping, Source, ThingSpeakChannel
+from devices.models import CalibrationVersion, Connection, FieldMapping, Source, ThingSpeakChannel
 from ingestion.normalise import DataType, FieldRule
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, Route, Timeouts
 from ingestion.resilience.transport import host_of
 from ingestion.sources.thingspeak import ThingSpeakConfig
 
 
-class _Misconfigured(Exception):
+class _Misconfigured(ValueError):
     """A mapping that cannot work; the message says what to change."""
 
 
@@ -50,7 +51,7 @@ def field_rules(source: Source, labels: Mapping[str, str] | None = None) -> Rule
             continue
         try:
             usable.append(_rule(mapping, source))
-        except (_Misconfigured, ValueError) as error:
+        except ValueError as error:
             problems.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
     return Rules(tuple(usable), tuple(problems))
 
@@ -81,7 +82,7 @@ def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
             f"the unit “{mapping.unit}” cannot be converted to the metric's unit "
             f"“{metric.unit}”. Change one of the two."
         )
-    return FieldRule(
+    rule = FieldRule(
         field=mapping.field,
         metric=metric.pk,
         data_type=cast("DataType", mapping.data_type),
@@ -93,6 +94,31 @@ def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
         minimum=metric.minimum if mapping.minimum is None else mapping.minimum,
         maximum=metric.maximum if mapping.maximum is None else mapping.maximum,
     )
+    versions = mapping.calibrations.all()  # newest first
+    return _with_versions(rule, mapping, versions) if versions else rule
+
+
+def _with_versions(
+    rule: FieldRule, mapping: FieldMapping, versions: Iterable[CalibrationVersion]
+) -> FieldRule:
+    """The rule with its calibrations, newest first."""
+    calibrated = []
+    for version in versions:
+        version.mapping = mapping  # loaded with its metric
+        calibrated.append((version.valid_from, calibrated_rule(rule, version)))
+    return replace(rule, versions=tuple(calibrated))
+
+
+def calibrated_rule(rule: FieldRule, version: CalibrationVersion) -> FieldRule:
+    """The rule for entries that a calibration governs; ValueError when the two do not fit."""
+    metric = version.mapping.metric
+    convert = units.conversion(version.unit, metric.unit)
+    if convert is None:
+        raise _Misconfigured(
+            f"its calibration gives “{version.unit}”, which cannot be converted to the metric's "
+            f"unit “{metric.unit}”. Change the calibration or the metric."
+        )
+    return replace(rule, scale=1.0, offset=0.0, convert=convert, calibration=version.calibration())
 
 
 def route_of(connection: Connection) -> Route:

@@ -176,7 +176,7 @@ def _end_early(rows: models.QuerySet[Row], claims: Sequence[Claim], why: str) ->
 
 
 def _with_configuration(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
-    """Everything a poll needs in two queries, whatever the number of claims."""
+    """Everything a poll needs in a few queries, whatever the number of claims."""
     return rows.select_related(
         "source__connection", "source__device__type", "source__thingspeakchannel__connection"
-    ).prefetch_related("source__mappings__metric")
+    ).prefetch_related("source__mappings__metric", "source__mappings__calibrations")

@@ -26,7 +26,10 @@ class FieldMappingQuerySet(ScopedQuerySet["FieldMapping"]):
 
 
 class FieldMapping(models.Model):
-    """value = text x scale + offset in `unit`, converted to the metric's unit, range-checked."""
+    """value = text x scale + offset in `unit`, converted to the metric's unit, range-checked.
+
+    Where one of its `calibrations` governs an entry, that takes the place of scale and offset.
+    """
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="mappings")
     field = models.CharField(max_length=100, help_text="The source's field: field1 … field8.")

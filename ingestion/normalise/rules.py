@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
+
+from devices.calibrations import Calibration
 
 DataType = Literal["float", "integer", "boolean", "text"]
 Value = float | int | bool | str
@@ -17,6 +20,10 @@ class FieldRule:
     number received x `scale` + `offset` is in `unit`; then x factor + shift (`convert`) is in the
     metric's unit, where `minimum` and `maximum` (both inclusive) apply. `unit` is also the one
     suffix accepted behind a number. Booleans and texts are neither scaled nor range-checked.
+    A `calibration` takes the place of scale and offset.
+
+    `versions` are the rules of a calibrated field, newest first, each with the time from which it
+    holds (None: always); the rule itself holds before the first of them.
     Raises ValueError for a rule that could only produce nonsense.
     """
 
@@ -30,6 +37,8 @@ class FieldRule:
     convert: tuple[float, float] = (1.0, 0.0)
     minimum: float | None = None
     maximum: float | None = None
+    calibration: Calibration | None = None
+    versions: tuple[tuple[datetime | None, FieldRule], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse rules that could only produce nonsense."""
@@ -46,4 +55,16 @@ class FieldRule:
     @property
     def identity(self) -> bool:
         """Whether a number passes unchanged."""
-        return self.scale == 1.0 and self.offset == 0.0 and self.convert == (1.0, 0.0)
+        return (
+            self.calibration is None
+            and self.scale == 1.0
+            and self.offset == 0.0
+            and self.convert == (1.0, 0.0)
+        )
+
+    def at(self, instant: datetime) -> FieldRule:
+        """The rule that governs an entry of this (aware) time."""
+        for since, rule in self.versions:
+            if since is None or since <= instant:
+                return rule
+        return self

@@ -68,7 +68,8 @@ def step(job: Job, now: datetime) -> Progress:
 
 def _source(order: Order) -> Source:
     found = Source.objects.select_related("device__community")
-    source = found.prefetch_related("mappings__metric").filter(pk=order.source).first()
+    mapped = found.prefetch_related("mappings__metric", "mappings__calibrations")
+    source = mapped.filter(pk=order.source).first()
     if source is None:
         raise JobFailed("The source was deleted meanwhile; there is nothing to recalculate.")
     return source
