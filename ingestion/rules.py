@@ -73,16 +73,28 @@ def _renamed(mapping: FieldMapping, labels: Mapping[str, str] | None) -> str:
 
 
 def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
-    metric = mapping.metric
-    if metric.device_id != source.device_id:
+    if mapping.metric.device_id != source.device_id:
         raise _Misconfigured("it feeds a metric of another device. Choose one of this device.")
+    versions = mapping.calibrations.all()  # newest first
+    if not versions:
+        return base_rule(mapping)
+    rule = base_rule(mapping, calibrated=any(one.valid_from is None for one in versions))
+    return _with_versions(rule, mapping, versions)
+
+
+def base_rule(mapping: FieldMapping, *, calibrated: bool = False) -> FieldRule:
+    """The rule of a mapping where no calibration governs; ValueError when it cannot work.
+
+    `calibrated`: a calibration governs always, so that the mapping's own unit need not fit.
+    """
+    metric = mapping.metric
     convert = units.conversion(mapping.unit or metric.unit, metric.unit)
-    if convert is None:
+    if convert is None and not calibrated:
         raise _Misconfigured(
             f"the unit “{mapping.unit}” cannot be converted to the metric's unit "
             f"“{metric.unit}”. Change one of the two."
         )
-    rule = FieldRule(
+    return FieldRule(
         field=mapping.field,
         metric=metric.pk,
         data_type=cast("DataType", mapping.data_type),
@@ -90,18 +102,15 @@ def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
         offset=mapping.offset,
         decimal_mark=cast("Literal['.', ',']", mapping.decimal_mark),
         unit=mapping.unit or metric.unit,
-        convert=(convert.factor, convert.shift),
+        convert=convert or (1.0, 0.0),
         minimum=metric.minimum if mapping.minimum is None else mapping.minimum,
         maximum=metric.maximum if mapping.maximum is None else mapping.maximum,
     )
-    versions = mapping.calibrations.all()  # newest first
-    return _with_versions(rule, mapping, versions) if versions else rule
 
 
 def _with_versions(
     rule: FieldRule, mapping: FieldMapping, versions: Iterable[CalibrationVersion]
 ) -> FieldRule:
-    """The rule with its calibrations, newest first."""
     calibrated = []
     for version in versions:
         version.mapping = mapping  # loaded with its metric
