@@ -27,6 +27,7 @@ from ingestion.admin.channel_form import CONFIRM, ChannelForm
 from ingestion.admin.columns import PollingColumns, is_asked
 from ingestion.admin.drift import AcceptsFieldNames
 from ingestion.admin.mappings import MappingInline
+from ingestion.admin.recompute import stale_notices
 from ingestion.drift import renamed_fields
 from ingestion.equipment import equipment
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
@@ -64,7 +65,7 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     class Media:
         """Own style and script of the verification table, for both skins."""
 
-        css = {"all": ["admin_pages/verify.css"]}
+        css = {"all": ["admin_pages/verify.css", "admin_pages/calibrate.css"]}
         js = ["admin_pages/verify.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -131,6 +132,7 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
             **(dict.fromkeys(_SAVE_BUTTONS, False) if choosing else {}),
             "verification": found,
             "renamed": renamed_fields(form.channel) if form.channel.pk else [],
+            "stale": stale_notices(form.channel) if form.channel.pk else [],
             "last_entry": words.moment(found.last.at) if found and found.last else "",
             "proposals": form.table,
             "known_metrics": metrics_known_to(form.channel) if choosing else [],
