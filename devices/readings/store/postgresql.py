@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from django.db import connection
 from devices.readings.instants import to_millisecond
 from devices.readings.store import partitions
 from devices.readings.store.engine import Engine
-from devices.readings.store.tables import Key, Record, Table
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
 
 WATERMARK_LOCK = 0x7E1E_0001
 """Advisory lock: shared by writers, exclusive for moving the watermark."""
@@ -158,6 +158,11 @@ class PostgresqlEngine(Engine):
                 f"FROM unnest({arrays}) AS n({names}) WHERE {where}",
                 _columns([(*key, *values) for key, values in records], len(columns)),
             )
+
+    def make_room(self, table: str, instants: Collection[datetime]) -> None:
+        """Their months' partitions, in a table that has any."""
+        if table in (ROWS.name, TEXTS.name, RECEIVED.name):
+            partitions.ensure(table, {partitions.month_of(at) for at in instants})
 
     def make_ahead(self, table: Table, now: datetime) -> None:
         """Partitions of this month and the next two."""
