@@ -184,4 +184,4 @@ def _with_configuration(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
     """Everything a poll needs in a few queries, whatever the number of claims."""
     return rows.select_related(
         "source__connection", "source__device__type", "source__thingspeakchannel__connection"
-    ).prefetch_related("source__mappings__metric", *prefetches())
+    ).prefetch_related("source__mappings__metric", "source__mappings__calibrations", *prefetches())

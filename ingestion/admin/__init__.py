@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ingestion.admin import beat, channels, logs, mappings
+from ingestion.admin.calibration import pages
 
-__all__ = ["beat", "channels", "logs", "mappings"]
+__all__ = ["beat", "channels", "logs", "mappings", "pages"]

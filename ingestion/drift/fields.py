@@ -100,7 +100,8 @@ def _watch(
     profile = profiles.get(field)
     known = to_fingerprint(profile.learned) if profile else Fingerprint()
     suspicion = to_suspicion(profile.suspicion) if profile else None
-    last = _last_number(field, answer, known) if suspicion is None else suspicion.anchor
+    last = suspicion.anchor if suspicion else last_number(field, answer)
+    last = known.last if last is None else last
     return Watch(
         fingerprint=known,
         changes=changes(mapping.unit or mapping.metric.unit),
@@ -111,7 +112,7 @@ def _watch(
     )
 
 
-def _last_number(field: str, answer: Answer, known: Fingerprint) -> float | None:
+def last_number(field: str, answer: Answer) -> float | None:
     """The newest number that was there before this answer."""
     for entry in reversed(answer.before):
         value = what(entry.fields.get(field))
@@ -119,7 +120,7 @@ def _last_number(field: str, answer: Answer, known: Fingerprint) -> float | None
             return value.value
     last = answer.state.last_entry
     value = what(last["fields"].get(field)) if last else None
-    return value.value if isinstance(value, Number) else known.last
+    return value.value if isinstance(value, Number) else None
 
 
 def _apart(answer: Answer) -> float:

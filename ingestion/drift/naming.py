@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from devices.models import FieldMapping
 from ingestion.drift import telling
 from ingestion.drift.answer import INSTANT, Answer
+from ingestion.drift.fields import last_number
 from ingestion.drift.findings import Findings, add_pause
 from ingestion.drift.labels import LabelChange, label_change
 from ingestion.gaps import BEGINNING
@@ -49,7 +50,7 @@ def _pause(mapping: FieldMapping, change: LabelChange, answer: Answer) -> Mappin
         since=BEGINNING if cursor is None else cursor + INSTANT,
         found_at=answer.now,
         text=telling.name_changed(mapping, change)[:500],
-        evidence=_evidence(mapping, change),
+        evidence={**_evidence(mapping, change), "anchor": last_number(mapping.field, answer)},
     )
 
 
@@ -70,7 +71,7 @@ def _follow(
         findings.changed.append(pause)
         findings.tell(pause, telling.name_back(pause.mapping), answer.now)
         return
-    evidence = _evidence(pause.mapping, change)
+    evidence = {**pause.evidence, **_evidence(pause.mapping, change)}
     if evidence != pause.evidence:
         pause.kind, pause.evidence = PauseKind(change.fate.value), evidence
         pause.text = telling.name_changed(pause.mapping, change)[:500]

@@ -38,9 +38,11 @@ def record(all_findings: Sequence[Findings], now: datetime) -> None:
             update_fields=LEARNED,
         )
     if pauses:
-        MappingPause.objects.bulk_create(pauses)
-    if changed:
-        MappingPause.objects.bulk_update(changed, CHANGED)
+        # The mapping may have been deleted, or the lease lost, meanwhile.
+        MappingPause.objects.bulk_create(pauses, ignore_conflicts=True)
+    for pause in changed:  # somebody may have decided while the poll was under way
+        undecided = MappingPause.objects.filter(pk=pause.pk, resolved_at=None)
+        undecided.update(**{name: getattr(pause, name) for name in CHANGED})
     if events:
         SourceEvent.objects.bulk_create(events)
     for pause in (row for one in all_findings for row in one.passed):

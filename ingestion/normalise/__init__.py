@@ -1,4 +1,4 @@
-"""From a received row to typed values: decimal mark, unit, scale, conversion, range. Pure.
+"""From a received row to typed values: text, number, calibration, conversion, range. Pure.
 
 Numbers are read strictly: what a person would not call a plain decimal number is refused with a
 reason, never guessed. Each value is refused alone; its neighbours in the row are kept.
@@ -6,7 +6,7 @@ reason, never guessed. Each value is refused alone; its neighbours in the row ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,7 +62,7 @@ def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normal
         if raw is None or (rule.held and rule.holds(entry.at)):
             continue
         try:
-            value = read(raw, rule)
+            value = read(raw, rule.at(entry.at) if rule.versions else rule)
         except ValueRefused as refused:
             refusal = _single(entry, rule.field, raw, refused)
             if refusal not in refusals:  # one field may feed several metrics
@@ -70,7 +70,7 @@ def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normal
             continue
         if value is not None:
             values[rule.metric] = value
-    if not values and not refusals and all(map(_blank, fields.values())):
+    if not (values or refusals) and _says_nothing(fields):
         refusals.append(_whole(entry, Reason.EMPTY_ROW, _EMPTY))
     return Normalised(values, refusals)
 
@@ -82,6 +82,10 @@ def _whole(entry: Entry, reason: Reason, detail: str) -> Refusal:
 def _single(entry: Entry, field: str, raw: FieldValue, refused: ValueRefused) -> Refusal:
     text = as_text(raw) or ""
     return Refusal(refused.reason, refused.detail, field, text, entry.at, entry.sequence)
+
+
+def _says_nothing(fields: Mapping[str, FieldValue]) -> bool:
+    return all(map(_blank, fields.values()))
 
 
 def _blank(value: FieldValue) -> bool:

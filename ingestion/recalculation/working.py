@@ -68,7 +68,8 @@ def step(job: Job, now: datetime) -> Progress:
 
 def _source(order: Order) -> Source:
     found = Source.objects.select_related("device__community")
-    source = found.prefetch_related("mappings__metric").filter(pk=order.source).first()
+    mapped = found.prefetch_related("mappings__metric", "mappings__calibrations")
+    source = mapped.filter(pk=order.source).first()
     if source is None:
         raise JobFailed("The source was deleted meanwhile; there is nothing to recalculate.")
     return source
@@ -100,7 +101,7 @@ def _begin(order: Order, scope: Scope) -> tuple[int, dict[str, Any]]:
         **dict.fromkeys(("recomputed", "changed", "new", "removed", "too_old"), 0),
         "refused": {},
         "not_recomputed": lost,
-        "received_from": first[0].at.isoformat() if first else None,
+        "received_from": first[0].at.isoformat() if first else "",
         "left_out": scope.held_back,
     }
     return store.received_count(ReceivedRequest(order.source, order.since, order.until)), report
@@ -111,7 +112,7 @@ def _place(cursor: Mapping[str, Any]) -> tuple[datetime, int] | None:
 
 
 def _read(order: Order, after: tuple[datetime, int] | None) -> Sequence[Received]:
-    request = ReceivedRequest(order.source, order.since, order.until, PAGE, after)
+    request = ReceivedRequest(order.source, order.since, order.until, limit=PAGE, after=after)
     return get_store().received(request)
 
 
