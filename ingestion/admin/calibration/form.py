@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -25,7 +25,13 @@ OF, VOLUME = "of", "volume"
 MOUNTING = ("input_unit", "from_top", "gap_cm")
 
 
-class CalibrationForm(forms.ModelForm[CalibrationVersion]):
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[CalibrationVersion]
+else:
+    _Form = forms.ModelForm
+
+
+class CalibrationForm(_Form):
     """A calibration of the mapping `of`; with `volume`, of a volume that its field shall feed too.
 
     Kinds that the metric cannot take are not offered.
