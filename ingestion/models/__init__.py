@@ -2,6 +2,7 @@
 
 from ingestion.models.event import EventKind, SourceEvent
 from ingestion.models.gap import Gap, GapState
+from ingestion.models.imported import Import, ImportChunk, ImportWay
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
@@ -10,6 +11,9 @@ __all__ = [
     "EventKind",
     "Gap",
     "GapState",
+    "Import",
+    "ImportChunk",
+    "ImportWay",
     "Lane",
     "PollLog",
     "PollState",

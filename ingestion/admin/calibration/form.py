@@ -51,7 +51,7 @@ class CalibrationForm(_Form):
 
     class Meta:
         model = CalibrationVersion
-        exclude = ["mapping"]  # noqa: DJ006 - it never changes; see `of`
+        exclude = ["mapping"]  # it never changes; see `of`
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,7 +66,7 @@ class CalibrationForm(_Form):
         if self.is_new:
             beginning.initial = NOW
             if not self.is_bound:
-                self.initial |= _proposed(base, device, volume=self.for_volume)
+                self.initial.update(_proposed(base, device, volume=self.for_volume))
         if self.for_volume:
             # Before its first calibration, depth would be stored as litres.
             del self.fields["valid_from"]
