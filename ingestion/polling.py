@@ -12,6 +12,7 @@ from devices.models import Source
 from devices.secrets import SecretUnreadable
 from ingestion.resilience.classify import Breaker, Kind, Outcome
 from ingestion.resilience.client import Client, Result
+from ingestion.resilience.freshcache import FreshCache
 from ingestion.resilience.gate import CircuitState, Gate
 from ingestion.resilience.policy import Route
 from ingestion.resilience.transport import HttpResponse, Transport
@@ -28,6 +29,8 @@ class Equipment:
 
     gate: Gate
     transport: Transport
+    facts: FreshCache | None = None
+    """What sources said about themselves lately, for people; None: each question is asked anew."""
 
     @cached_property
     def client(self) -> Client:

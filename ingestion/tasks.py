@@ -17,6 +17,7 @@ from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
 from ingestion.equipment import equipment
 from ingestion.housekeeping import prune_logs
+from ingestion.imports.files import forget_unused_files
 from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
@@ -65,6 +66,7 @@ def run_prune() -> None:
     now = timezone.now()
     prune_readings(now)
     prune_logs(now)
+    forget_unused_files(now)
 
 
 @shared_task(name="ingestion.jobs", time_limit=180)

@@ -73,7 +73,7 @@ def test_a_job_longer_than_one_turn_goes_on_in_the_next(kinds: None) -> None:
 def test_a_job_that_waits_lets_others_pass(kinds: None) -> None:
     def waits(job: Job, now: datetime) -> Progress:
         done = job.done + 1
-        return Progress(done, 2, {"at": done}, finished=done == 2, pause=timedelta(minutes=1))
+        return Progress(done, 2, {"at": done}, finished=done == 2, again_in=timedelta(minutes=1))
 
     register("wait", waits)
     register("count", count_up)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -83,7 +84,7 @@ class Watch:
     def reach(self, grain: float = 0.0) -> float:
         """How far one number may be from the one before it without anybody wondering."""
         known = self.fingerprint
-        return SLACK * known.step * self.apart**0.5 + 0.5 * (known.grain + grain)
+        return SLACK * known.step * math.sqrt(self.apart) + 0.5 * (known.grain + grain)
 
     def usual(self, number: Number) -> bool:
         """Whether a number is near the one before it, or where the field has been before."""

@@ -4,6 +4,7 @@ from ingestion.models.event import EventKind, SourceEvent
 from ingestion.models.field_profile import FieldProfile
 from ingestion.models.former_field import FormerField
 from ingestion.models.gap import Gap, GapState
+from ingestion.models.imported import Import, ImportChunk, ImportWay
 from ingestion.models.mapping_pause import MappingPause, PauseKind, Resolution
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
@@ -15,6 +16,9 @@ __all__ = [
     "FormerField",
     "Gap",
     "GapState",
+    "Import",
+    "ImportChunk",
+    "ImportWay",
     "Lane",
     "MappingPause",
     "PauseKind",

@@ -16,7 +16,7 @@ from ingestion import dispatch as dispatching
 from ingestion import gaps
 from ingestion.claims import Claim, LeaseLost
 from ingestion.dispatch import Queues, dispatch, poll_now
-from ingestion.drift import accept_field_names
+from ingestion.drift.accepting import accept_field_names
 from ingestion.entries import Entry
 from ingestion.models import Gap, GapState, PollLog, Rejection
 from ingestion.polling import Equipment

@@ -13,7 +13,7 @@ from devices.readings.samples import HistoryRequest
 from devices.readings.store import get_store
 from devices.secrets import Secret
 from ingestion.dispatch import LEASE, Queues, dispatch, poll_now
-from ingestion.drift import accept_field_names
+from ingestion.drift.accepting import accept_field_names
 from ingestion.models import Gap, PollLog, PollState, Rejection
 from ingestion.tests import stack as network
 from ingestion.tests.stack import TANK, Stack

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.jobs import cancel
 from devices.models import DataType, FieldMapping, Job, JobState, Metric, ThingSpeakChannel
 from devices.readings.models import Received
 from devices.readings.rollups import roll_up
@@ -208,6 +209,22 @@ def test_a_killed_worker_goes_on_where_it_was(
     job.refresh_from_db()
     assert (job.state, job.done, job.report["changed"]) == (JobState.DONE, 35, 34)  # 0 stays 0
     assert scene.values() == [2.0 * n for n in range(35)]
+
+
+def test_what_a_stopped_job_did_stays_and_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "PAGE", 1)
+    scene.receive(["1", "2", "3"])
+    scene.correct(scale=10.0)
+    job = scene.ask()
+    scene.work(seconds=4)
+    cancel(job, scene.now)
+    scene.work()
+
+    assert scene.values() == [10.0, 2.0, 3.0]
+    (event,) = SourceEvent.objects.all()
+    assert event.text == "Corrected. Stopped. 1 entry recalculated: 1 changed."
 
 
 def test_an_entry_revised_meanwhile_has_the_last_word(

@@ -59,7 +59,7 @@ class BeginningField(forms.MultiValueField):
     def speak(self, zone: str) -> None:
         """Count in the zone of a community."""
         self.zone = ZoneInfo(zone)
-        self.widget.zone = self.zone  # type: ignore[attr-defined]
+        self.widget.zone = self.zone
         self.help_text = f"Entries from this time on are calibrated like this. Time of {zone}."
 
     def clean(self, value: Any) -> datetime | None:

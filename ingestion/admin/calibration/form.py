@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -25,7 +25,13 @@ OF, VOLUME = "of", "volume"
 MOUNTING = ("input_unit", "from_top", "gap_cm")
 
 
-class CalibrationForm(forms.ModelForm[CalibrationVersion]):
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[CalibrationVersion]
+else:
+    _Form = forms.ModelForm
+
+
+class CalibrationForm(_Form):
     """A calibration of the mapping `of`; with `volume`, of a volume that its field shall feed too.
 
     Kinds that the metric cannot take are not offered.
@@ -45,7 +51,7 @@ class CalibrationForm(forms.ModelForm[CalibrationVersion]):
 
     class Meta:
         model = CalibrationVersion
-        exclude = ["mapping"]  # noqa: DJ006 - it never changes; see `of`
+        exclude = ["mapping"]  # it never changes; see `of`
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,7 +66,7 @@ class CalibrationForm(forms.ModelForm[CalibrationVersion]):
         if self.is_new:
             beginning.initial = NOW
             if not self.is_bound:
-                self.initial |= _proposed(base, device, volume=self.for_volume)
+                self.initial.update(_proposed(base, device, volume=self.for_volume))
         if self.for_volume:
             # Before its first calibration, depth would be stored as litres.
             del self.fields["valid_from"]

@@ -20,6 +20,8 @@ from devices.admin.base import VisibleOnly, link
 from devices.admin.history import VersionedAdmin
 from devices.models import CalibrationVersion, FieldMapping
 from devices.models.calibration import BOXES, PARAMETERS, TANKS
+from devices.readings.samples import ReceivedRequest
+from devices.readings.store import get_store
 from ingestion.admin.calibration.form import MOUNTING, OF, VOLUME, CalibrationForm, volume_mapping
 from ingestion.admin.calibration.preview import Preview, preview
 from ingestion.admin.recompute import job_link, recompute_url
@@ -159,8 +161,8 @@ class CalibrationAdmin(VersionedAdmin):
     ) -> None:
         now = timezone.now()
         since, until = stretch
-        if since is not None and since >= now:
-            return  # nothing was received yet
+        if not get_store().received(ReceivedRequest(mapping.source_id, since, until, limit=1)):
+            return  # nothing was received then, so nothing differs
         if not wanted:
             offer = link(recompute_url(mapping, stretch), "Recompute them")
             text = "Readings that were stored before are as they were. {}."
