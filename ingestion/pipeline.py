@@ -18,7 +18,7 @@ from devices.readings.samples import Origin, Received, Sample, WriteResult
 from devices.readings.store import get_store
 from ingestion.entries import Entry, Refusal
 from ingestion.models import Rejection
-from ingestion.normalise import FieldRule, normalise
+from ingestion.normalise import FieldRule, held_metrics, normalise
 from ingestion.tell import tell_readings
 
 # Rejections are looked up and inserted in portions that every database takes in one statement.
@@ -85,7 +85,7 @@ def ingest(
             entries=len(delivery.entries) + _whole_entries(delivery.refusals),
             refused=record_refusals(delivery.source, refusals, now),
             newest_at=max((one.at for one in delivery.entries if one.at <= now), default=None),
-            withheld=_withheld(delivery.rules, now),
+            withheld=bool(held_metrics(delivery.rules, now)),
         )
         settle(ingested)
         if delivery.origin is Origin.LIVE and written.new:
@@ -93,12 +93,6 @@ def ingest(
             tell = partial(tell_readings, delivery.source.device, written.new)
             transaction.on_commit(tell, robust=True)
     return ingested
-
-
-def _withheld(rules: Sequence[FieldRule], now: datetime) -> bool:
-    """Whether a metric gets nothing at present because its entries wait."""
-    fed = {rule.metric for rule in rules if not rule.holds(now)}
-    return any(rule.metric not in fed for rule in rules)
 
 
 def _whole_entries(refusals: Sequence[Refusal]) -> int:

@@ -144,5 +144,5 @@ def _conclude(watched: Mapping[str, Watched], findings: Findings) -> None:
         if one.watch.suspicion is not None
     }
     before = findings.waiting
-    pauses = [one for one in before.pauses if one.resolved_at is None or one not in findings.passed]
+    pauses = [one for one in before.pauses if one not in findings.passed]
     findings.waiting = Waiting([*pauses, *findings.new], suspected, before.former)

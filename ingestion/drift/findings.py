@@ -22,7 +22,8 @@ EVENTS = {
 class Findings:
     """What came of examining one answer; nothing of it is written yet.
 
-    `passed`: pauses that ended by themselves and whose rows are stored without anybody's decision.
+    `passed`: pauses that ended by themselves and whose rows are stored without anybody's decision;
+    `back`: pauses whose field has its name again.
     `released`: from when on entries held before are to be stored after all (aware UTC).
     """
 
@@ -32,6 +33,7 @@ class Findings:
     events: list[SourceEvent] = field(default_factory=list)
     profiles: list[FieldProfile] = field(default_factory=list)
     passed: list[MappingPause] = field(default_factory=list)
+    back: list[MappingPause] = field(default_factory=list)
     released: datetime | None = None
 
     def tell(self, pause: MappingPause, text: str, at: datetime) -> None:

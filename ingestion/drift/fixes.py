@@ -61,6 +61,8 @@ def fitting(pause: MappingPause, rows: WaitingRows) -> list[Fix]:
     """The fixes that fit a pause, likeliest first."""
     back = pause.until is not None
     found = [fix for fix, fits in _FITS.items() if fits(pause, rows)]
+    if _values_stayed(pause, rows):
+        found.sort(key=lambda fix: fix is not Fix.ACCEPT_NAME)
     if back:
         return [Fix.GO_ON, *(one for one in found if one is Fix.CONVERT), Fix.LEAVE_OUT]
     return [*found, Fix.SWITCH_OFF]

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from ingestion.drift.conversions import Change
 from ingestion.drift.values import Number, Type
-from ingestion.drift.watch import CALM, ERRORS, FAR, SLACK, Guess, Suspected, Watch
+from ingestion.drift.watch import CALM, ERRORS, FAR, LEARNED, SLACK, Guess, Suspected, Watch
 
-LEARNED = 30
-"""Values that must be known before anything is judged."""
 SHARP = 0.1
 """How exactly a change of unit must be met, relative to the number: coarser proves nothing."""
 SHARP_POWER = 0.4

@@ -69,6 +69,8 @@ def _follow(
         newest = answer.entries[-1].at if answer.entries else answer.state.cursor_at
         pause.until = (newest or answer.now) + INSTANT
         findings.changed.append(pause)
+        if pause.kind != PauseKind.MOVED:  # then the values may have been another field's
+            findings.back.append(pause)
         findings.tell(pause, telling.name_back(pause.mapping), answer.now)
         return
     evidence = {**pause.evidence, **_evidence(pause.mapping, change)}

@@ -11,7 +11,7 @@ from ingestion.drift.answer import Answer
 from ingestion.drift.findings import Findings
 from ingestion.drift.stored import to_fingerprint
 from ingestion.drift.values import Number, Type, what
-from ingestion.models import FieldProfile, PauseKind, Resolution
+from ingestion.models import FieldProfile, PauseKind
 
 
 def review(answer: Answer, findings: Findings) -> None:
@@ -30,7 +30,6 @@ def review(answer: Answer, findings: Findings) -> None:
             continue
         pause.until = at
         if pause.mapping.data_type != DataType.TEXT:
-            pause.resolved_at, pause.resolution = answer.now, Resolution.PASSED
             findings.passed.append(pause)
         findings.changed.append(pause)
         findings.tell(pause, telling.type_back(pause.mapping), answer.now)

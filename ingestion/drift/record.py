@@ -11,17 +11,16 @@ from devices.readings.samples import ReceivedRequest
 from devices.readings.store import get_store
 from ingestion import recalculation
 from ingestion.drift.findings import Findings
+from ingestion.drift.rows import WaitingRows, looks_the_same
 from ingestion.entries import Entry
-from ingestion.models import FieldProfile, MappingPause, SourceEvent
+from ingestion.models import FieldProfile, MappingPause, Resolution, SourceEvent
 from ingestion.sources.base import Fetched
 
 LEARNED = [
     "label", "count", "numbers", "words", "texts", "blank", "level", "spread", "step", "learned",
     "suspicion", "updated_at",
 ]  # fmt: skip
-CHANGED = [
-    "kind", "text", "evidence", "until", "resolved_at", "resolution",
-]  # fmt: skip
+CHANGED = ["kind", "text", "evidence", "until"]
 
 
 def record(all_findings: Sequence[Findings], now: datetime) -> None:
@@ -46,8 +45,18 @@ def record(all_findings: Sequence[Findings], now: datetime) -> None:
     if events:
         SourceEvent.objects.bulk_create(events)
     for pause in (row for one in all_findings for row in one.passed):
-        why = "The field sends its own kind of values again."
-        recalculation.request(pause.source, pause.since, pause.until, None, why, now)
+        _pass(pause, "It sends its own kind of values again", now)
+    for pause in (row for one in all_findings for row in one.back):
+        if looks_the_same(WaitingRows(pause)):
+            _pass(pause, "It has its name again, and its values never changed", now)
+
+
+def _pass(pause: MappingPause, why: str, now: datetime) -> None:
+    """Store what waits without anybody's decision: there is nothing to decide."""
+    undecided = MappingPause.objects.filter(pk=pause.pk, resolved_at=None)
+    if undecided.update(resolved_at=now, resolution=Resolution.PASSED):
+        text = f"{why}: {pause.mapping.field}."
+        recalculation.request(pause.source, pause.since, pause.until, None, text, now)
 
 
 def with_released(source: Source, findings: Findings, fetched: Fetched) -> Fetched:

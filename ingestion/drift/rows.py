@@ -14,11 +14,14 @@ from ingestion.drift.detect import judge
 from ingestion.drift.fingerprint import Fingerprint
 from ingestion.drift.stored import to_fingerprint, to_guess
 from ingestion.drift.values import Number, what
-from ingestion.drift.watch import Guess, Suspected, Watch
+from ingestion.drift.watch import LEARNED, Guess, Suspected, Watch
 from ingestion.models import FieldProfile, MappingPause
 
 LOOK = 50
 """So many waiting rows are looked at to say what happened."""
+
+USUAL = 0.9
+"""So many of them are near the one before or where the field had been, if nothing happened."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,18 @@ def _watch(profile: FieldProfile, unit: str, lasts: dict[str, float | None]) -> 
     known: Fingerprint = to_fingerprint(profile.learned)
     last = lasts.get(profile.field)
     return Watch(known, changes(unit), known.last if last is None else last, calm=known.calm)
+
+
+def looks_the_same(rows: WaitingRows) -> bool:
+    """Whether the first waiting values are what was usual before; no if too little is known."""
+    profile = FieldProfile.objects.filter(source=rows.pause.source_id, field=rows.field).first()
+    if profile is None or profile.count < LEARNED:
+        return False
+    watch = _watch(profile, "", {rows.field: rows.anchor})
+    numbers = [what(one.fields.get(rows.field)) for one in rows.first]
+    usual = []
+    for number in numbers:
+        if isinstance(number, Number):
+            usual.append(watch.usual(number))
+            watch.accept(number)
+    return bool(usual) and sum(usual) >= USUAL * len(usual)

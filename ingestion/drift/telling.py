@@ -56,7 +56,8 @@ def name_back(mapping: FieldMapping) -> str:
     """A field has its name again."""
     return (
         f"The source's {mapping.field} is called “{mapping.remote_label}” again: it is stored. "
-        "What arrived in between waits until somebody has looked at the channel's page."
+        "What arrived in between is stored too if its values are what they were; else it waits "
+        "until somebody has looked at the channel's page."
     )
 
 

@@ -11,6 +11,8 @@ from ingestion.drift.conversions import Change
 from ingestion.drift.fingerprint import Fingerprint
 from ingestion.drift.values import Number, Type, Value
 
+LEARNED = 30
+"""Values that must be known before anything is judged."""
 SLACK = 4.0
 """A step is small up to so many times the step that half of them do not exceed."""
 FAR = 4.0
@@ -102,5 +104,6 @@ class Watch:
         """Take a value for what it seems: the next one is compared with it."""
         self.learned.append(value)
         if isinstance(value, Number):
-            self.calm = min(self.calm + 1, CALM) if self.usual(value) else 0
+            young = self.fingerprint.count < LEARNED
+            self.calm = min(self.calm + 1, CALM) if young or self.usual(value) else 0
             self.last, self.apart = value.value, 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text, shown
-from ingestion.normalise.rules import DataType, FieldRule, Stretch, Value
+from ingestion.normalise.rules import DataType, FieldRule, Stretch, Value, held_metrics
 from ingestion.normalise.values import ValueRefused, read
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Normalised",
     "Stretch",
     "Value",
+    "held_metrics",
     "normalise",
 ]
 

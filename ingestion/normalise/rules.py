@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -79,3 +80,12 @@ class FieldRule:
             (since is None or since <= at) and (until is None or at < until)
             for since, until in self.held
         )
+
+
+def held_metrics(rules: Iterable[FieldRule], at: datetime) -> set[int]:
+    """Metrics that get nothing from an entry of that time (aware), because it waits."""
+    held: set[int] = set()
+    fed: set[int] = set()
+    for rule in rules:
+        (held if rule.holds(at) else fed).add(rule.metric)
+    return held - fed
