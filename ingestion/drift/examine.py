@@ -7,6 +7,7 @@ findings of a whole batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime, timedelta
 
 from ingestion.drift import naming, passing, telling
@@ -39,8 +40,7 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
     `state` comes with its source, mappings, pauses, former fields and profiles loaded.
     """
     answer = Answer.of(state, fetched, now)
-    findings = Findings(Waiting.of(answer.source))
-    _connect(answer, findings)
+    findings = Findings(_as_stored(answer))
     mappings = [one for one in answer.source.mappings.all() if one.enabled]
     naming.review(answer, mappings, findings)
     passing.review(answer, findings)
@@ -56,11 +56,14 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
     return findings
 
 
-def _connect(answer: Answer, findings: Findings) -> None:
-    """Let pauses know what is loaded already."""
+def _as_stored(answer: Answer) -> Waiting:
+    """What waits, in copies: a batch that failed is examined again, answer by answer."""
+    stored = Waiting.of(answer.source)
     loaded = {one.pk: one for one in answer.source.mappings.all()}
-    for pause in findings.waiting.pauses:
+    pauses = [copy(one) for one in stored.pauses if one.mapping_id in loaded]
+    for pause in pauses:
         pause.mapping, pause.source = loaded[pause.mapping_id], answer.source
+    return Waiting(pauses, stored.suspected, stored.former)
 
 
 def _take(entry: Entry, watched: Mapping[str, Watched], answer: Answer, findings: Findings) -> None:

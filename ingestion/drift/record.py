@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from devices.models import Source
@@ -14,7 +13,6 @@ from ingestion.drift.findings import Findings
 from ingestion.drift.rows import WaitingRows, looks_the_same
 from ingestion.entries import Entry
 from ingestion.models import FieldProfile, MappingPause, Resolution, SourceEvent
-from ingestion.sources.base import Fetched
 
 LEARNED = [
     "label", "count", "numbers", "words", "texts", "blank", "level", "spread", "step", "learned",
@@ -59,18 +57,17 @@ def _pass(pause: MappingPause, why: str, now: datetime) -> None:
         recalculation.request(pause.source, pause.since, pause.until, None, text, now)
 
 
-def with_released(source: Source, findings: Findings, fetched: Fetched) -> Fetched:
-    """The answer with entries held before that are to be stored after all, as they were received.
+def released(findings: Findings, source: Source, brought: Sequence[Entry]) -> list[Entry]:
+    """Entries held before that are to be stored after all, as they were received.
 
-    Those that the answer itself brings again are left to it.
+    Those that the answer brings again are left to it.
     """
     if findings.released is None:
-        return fetched
-    brought = {(one.at, one.sequence) for one in fetched.entries}
+        return []
+    identities = {(one.at, one.sequence) for one in brought}
     found = get_store().received(ReceivedRequest(source.pk, since=findings.released))
-    released = [
+    return [
         Entry(one.at, one.sequence, one.fields)
         for one in found
-        if (one.at, one.sequence) not in brought
+        if (one.at, one.sequence) not in identities
     ]
-    return replace(fetched, entries=[*released, *fetched.entries])

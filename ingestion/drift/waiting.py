@@ -53,14 +53,10 @@ class Waiting:
         yield mapping.field, _before(since)
 
 
-def prefetches(source: str = "source") -> list[str | Prefetch[str, Any, str]]:
-    """What to load with many rows that have a `source`, in one query each."""
-    pauses = MappingPause.objects.effective()
-    return [
-        Prefetch(f"{source}__mapping_pauses", queryset=pauses),
-        f"{source}__field_profiles",
-        f"{source}__former_fields",
-    ]
+def prefetches() -> list[str | Prefetch[str, Any, str]]:
+    """What to load with many sources, in one query each."""
+    pauses = Prefetch("mapping_pauses", queryset=MappingPause.objects.effective())
+    return [pauses, "field_profiles", "former_fields"]
 
 
 def suspected_since(source: Source) -> dict[str, datetime]:

@@ -18,9 +18,9 @@ from devices.readings.tests.network import recomputed
 from devices.readings.tests.test_rollups import TIERS, assert_same, stored
 from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, MappingPause, PollState, Rejection, SourceEvent
-from ingestion.pipeline import record_refusals
 from ingestion.recalculation import request, working
 from ingestion.recalculation.comparing import Differences, compare
+from ingestion.rejections import record_refusals
 from ingestion.tests.recalculated import FAR, START, Scene
 
 pytestmark = pytest.mark.django_db
