@@ -38,6 +38,8 @@ class Fingerprint:
     last: float | None = None
     places: tuple[float, ...] = ()
     steps: tuple[float, ...] = ()
+    step: float = 0.0
+    """The size that half of the changes from one value to the next do not exceed."""
 
     @property
     def level(self) -> float:
@@ -54,11 +56,6 @@ class Fingerprint:
     def usual(self) -> tuple[float, float]:
         """Between which two numbers nine of ten values lie; both 0 when there are none."""
         return (quantile(self.places, 0.05), quantile(self.places, 0.95))
-
-    @property
-    def step(self) -> float:
-        """The size that half of the changes from one value to the next do not exceed."""
-        return quantile(self.steps, 0.5)
 
     def share(self, kind: Type) -> float:
         """Which part of what was received, blanks aside, is of a kind."""
@@ -103,6 +100,7 @@ def learn(known: Fingerprint, values: Sequence[Value]) -> Fingerprint:
         last=last,
         places=tuple(places),
         steps=tuple(steps),
+        step=quantile(steps, 0.5),
     )
 
 

@@ -19,6 +19,8 @@ FOREIGN = 0.02
 """Up to this share of a field's values, a type is none of its own."""
 MOSTLY = 0.8
 """The share of numbers from which on they are worth watching."""
+NARROW = 0.4
+"""How wide the usual values of a field may be, relative to their middle, to be its home."""
 DISTINCT = 1.5
 """How far apart two exchanged fields are, measured by how far their numbers usually move."""
 ON_VALUES = 8
@@ -41,15 +43,16 @@ def of(name: str, value: Number | Type, moment: Moment) -> tuple[Guess, ...] | N
         return foreign
     if not _judged(watch):
         return ()
-    if value.value in ERRORS:
-        return None
-    usual = watch.usual(value)
+    usual, failing = watch.usual(value), value.value in ERRORS
     if watch.suspicion is not None:
         known = watch.suspicion.guesses
+        if failing and known[0].of is Suspected.UNIT:
+            return None
         return tuple(one for one in known if _goes_on(one, watch, value, usual, moment))
     if watch.calm < CALM:
         return ()
-    return (*_swaps(name, watch, value, moment), *([] if usual else _units(watch, value)))
+    units = [] if usual or failing else _units(watch, value)
+    return (*_swaps(name, watch, value, moment), *units)
 
 
 def _judged(watch: Watch) -> bool:
@@ -75,9 +78,19 @@ def _units(watch: Watch, number: Number) -> list[Guess]:
         distance = abs(change.back(number.value) - reference)
         near = small + 0.5 * number.grain / abs(change.factor)
         sharp = SHARP if change.unit else SHARP_POWER
-        if near <= sharp * abs(reference) and distance <= min(near, CAP * abs(reference)):
+        if near > sharp * abs(reference):
+            continue
+        if distance <= min(near, CAP * abs(reference)) or _at_home(watch, change, number):
             found.append((distance, Guess(Suspected.UNIT, change)))
     return [guess for _, guess in sorted(found, key=lambda one: one[0])]
+
+
+def _at_home(watch: Watch, change: Change, number: Number) -> bool:
+    """Whether a change by ten or more leads to where the field always is, however it wavers."""
+    low, high = watch.fingerprint.usual
+    narrow = high - low <= NARROW * abs(low + high) / 2
+    large = not change.shift and not 0.1 < abs(change.factor) < 10
+    return narrow and large and low <= change.back(number.value) <= high
 
 
 def _when_on(watch: Watch) -> tuple[float, float]:

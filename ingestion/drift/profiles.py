@@ -26,6 +26,7 @@ def convert(source: Source, field: str, change: Change) -> None:
             grain=known.grain * abs(change.factor),
             places=tuple(map(change.forth, known.places)),
             steps=tuple(one * abs(change.factor) for one in known.steps),
+            step=known.step * abs(change.factor),
         )
         profile.learned, profile.level, profile.spread = (
             from_fingerprint(new),

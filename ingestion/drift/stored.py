@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingestion.drift.conversions import Change
-from ingestion.drift.fingerprint import Fingerprint
+from ingestion.drift.fingerprint import Fingerprint, quantile
 from ingestion.drift.values import Type
 from ingestion.drift.watch import Guess, Held, Suspected, Suspicion
 
@@ -40,6 +40,7 @@ def to_fingerprint(stored: Mapping[str, Any]) -> Fingerprint:
         last=stored["last"],
         places=tuple(stored["places"]),
         steps=tuple(stored["steps"]),
+        step=quantile(stored["steps"], 0.5),
     )
 
 

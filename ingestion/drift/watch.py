@@ -15,7 +15,7 @@ LEARNED = 30
 """Values that must be known before anything is judged."""
 SLACK = 4.0
 """A step is small up to so many times the step that half of them do not exceed."""
-FAR = 4.0
+FAR = 2.5
 """How many times further than a small step an unusual number is."""
 NEAR = 0.02
 """The share of a number within which it counts as a place where the field has been."""
