@@ -98,7 +98,7 @@ def _operated(model: str, what: str) -> Rule:
     if what == "add":
         adds = () if model == "fieldmapping" else (*OPERATORS, "stranger")
         return only(*adds)
-    if what in ("preview", "poll_now", "accept_names"):
+    if what in ("preview", "poll_now", "decide"):
         args = () if what == "preview" else (model,)
         return Rule(TO_LOGIN, "only POST", args=args, people=CLOSED)
     may = OPERATORS if what == "delete" else READERS

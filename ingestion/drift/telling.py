@@ -7,11 +7,6 @@ from ingestion.drift.conversions import Change
 from ingestion.drift.labels import Fate, LabelChange
 from ingestion.drift.watch import Suspected, Suspicion
 
-_TO_DO = (
-    "Nothing is stored for {metric} until somebody has looked: open the channel's page and press "
-    "the button that fits. What arrives meanwhile is kept and stored afterwards."
-)
-
 
 def name_changed(mapping: FieldMapping, change: LabelChange) -> str:
     """A field has another name, or none."""
@@ -24,7 +19,7 @@ def name_changed(mapping: FieldMapping, change: LabelChange) -> str:
         now = f"is now called “{change.now}”, while {change.moved_to} has its name"
     else:
         now = f"has no name any more, while {change.moved_to} has its name"
-    return f"{was} and {now}. {_to_do(mapping)}"
+    return f"{was} and {now}."
 
 
 def values_changed(mapping: FieldMapping, suspicion: Suspicion) -> str:
@@ -40,7 +35,7 @@ def values_changed(mapping: FieldMapping, suspicion: Suspicion) -> str:
     else:
         what = f"jumped from {suspicion.anchor:g} to {_first(suspicion)} at {_since(suspicion)}"
         what += f", {meaning(guess.change)}" if guess.change else ""
-    return f"The source's {mapping.field} {what}. {_to_do(mapping)}"
+    return f"The source's {mapping.field} {what}."
 
 
 def meaning(change: Change) -> str:
@@ -64,10 +59,6 @@ def name_back(mapping: FieldMapping) -> str:
 def type_back(mapping: FieldMapping) -> str:
     """A field sends the values again that it used to."""
     return f"The source's {mapping.field} sends the kind of values again that it used to."
-
-
-def _to_do(mapping: FieldMapping) -> str:
-    return _TO_DO.format(metric=mapping.metric.label)
 
 
 def _since(suspicion: Suspicion) -> str:

@@ -13,6 +13,11 @@ from devices.models import FieldMapping, Source
 from ingestion.models import FormerField, MappingPause, Resolution
 from ingestion.normalise import Stretch
 
+_ADVICE = (
+    "Nothing is stored for {metric} until somebody has looked: open the channel's page and press "
+    "the button that fits. What arrives meanwhile is kept and stored afterwards."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -32,8 +37,13 @@ class Waiting:
         )
 
     def reasons(self, mapping: FieldMapping) -> list[str]:
-        """Why the mapping stores nothing at present, in words."""
-        return [one.text for one in self.pauses if one.mapping_id == mapping.pk and one.holds]
+        """Why the mapping stores nothing at present, in words, and what to do."""
+        advice = _ADVICE.format(metric=mapping.metric.label)
+        return [
+            f"{one.text} {advice}"
+            for one in self.pauses
+            if one.mapping_id == mapping.pk and one.holds
+        ]
 
     def stretches(self, mapping: FieldMapping, field: str) -> Iterator[Stretch]:
         """When entries of a field wait instead of being stored through the mapping."""

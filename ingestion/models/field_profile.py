@@ -40,6 +40,7 @@ class FieldProfile(models.Model):
     objects = FieldProfileQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "field fingerprint"
         ordering = ["source", "field"]
         constraints = [
             models.UniqueConstraint(fields=["source", "field"], name="one_profile_per_field")

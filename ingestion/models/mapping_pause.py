@@ -73,6 +73,7 @@ class MappingPause(models.Model):
     objects = MappingPauseQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "changed field"
         ordering = ["-found_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
