@@ -30,7 +30,15 @@ from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, PollLog, PollState, Rejection, SourceEvent
+from ingestion.models import (
+    FieldProfile,
+    Gap,
+    MappingPause,
+    PollLog,
+    PollState,
+    Rejection,
+    SourceEvent,
+)
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -245,6 +253,14 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
             source=source, since=at, until=now, found_at=now, next_try_at=now
+        ).pk,
+        "mappingpause": MappingPause.objects.create(
+            mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
+            text="Jumped at Hill",
+        ).pk,
+        "fieldprofile": FieldProfile.objects.create(
+            source=source, field="field1", label="Level at Hill",
+            learned_since=now, updated_at=now,
         ).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"
