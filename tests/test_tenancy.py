@@ -85,6 +85,8 @@ EXPECTED: dict[str, Rule] = {
     "latest": OWN_DATA,
     "alert-list": OWN_DATA,
     "alert-detail": of_hill(REFUSED, "alert"),
+    "ingestion-status": OWN_DATA,
+    "ingestion-status-one": of_hill(REFUSED, "connection"),
     "devicetype-list": OWN_DATA,
     "devicetype-detail": Rule(nobody=REFUSED, others=OK, args=("devicetype",)),
 }
@@ -131,7 +133,7 @@ def test_every_row_of_the_table_is_a_route() -> None:
     assert len(ROUTES) > 150
 
 
-LISTS = ("device-list", "metric-list", "latest", "alert-list")
+LISTS = ("device-list", "metric-list", "latest", "alert-list", "ingestion-status")
 
 
 @pytest.mark.parametrize("who", ["stranger", "unattached"])

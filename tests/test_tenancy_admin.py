@@ -76,6 +76,7 @@ def admin_rule(name: str, route: str) -> Rule:
         "community": _community,
         "devicetype": _devicetype,
         "import": _import,
+        "status": _status,
     }
     rule: Rule = kinds[model](model, what)
     return rule
@@ -151,6 +152,10 @@ def _devicetype(model: str, what: str) -> Rule:
     if what in ("add", "delete"):
         return only("admin", args=() if what == "add" else (model,))
     return site_wide(OK, (model,))  # kinds of devices are no secret
+
+
+def _status(model: str, what: str) -> Rule:
+    return site_wide(OK)  # a page, cut to what each of them may see
 
 
 def _administrators(model: str, what: str) -> Rule:

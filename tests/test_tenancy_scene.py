@@ -30,7 +30,16 @@ from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, Import, PollLog, PollState, Rejection, SourceEvent
+from ingestion.models import (
+    ConnectionHour,
+    ConnectionMinute,
+    Gap,
+    Import,
+    PollLog,
+    PollState,
+    Rejection,
+    SourceEvent,
+)
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -224,6 +233,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         key="k", kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="Tank of Hill silent",
         community=hill.community, device=hill.device, opened_at=now,
     )  # fmt: skip
+    counted = {"connection": hill.connection, "lane": "live", "requests": 1, "answered": 1}
+    ConnectionMinute.objects.create(minute=at, **counted)
+    ConnectionHour.objects.create(hour=at, **counted)
     every, _ = IntervalSchedule.objects.get_or_create(every=7, period="days")
     return {
         "app": "devices",

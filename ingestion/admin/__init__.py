@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ingestion.admin import beat, channels, imports, logs, mappings
+from ingestion.admin import beat, channels, imports, logs, mappings, status
 
-__all__ = ["beat", "channels", "imports", "logs", "mappings"]
+__all__ = ["beat", "channels", "imports", "logs", "mappings", "status"]

@@ -1,5 +1,11 @@
 """Hot state of ingestion, kept apart from what people edit: saving a form never overwrites it."""
 
+from ingestion.models.connection_hour import (
+    ConnectionHour,
+    ConnectionMinute,
+    CountedUntil,
+    Status,
+)
 from ingestion.models.event import EventKind, SourceEvent
 from ingestion.models.gap import Gap, GapState
 from ingestion.models.imported import Import, ImportChunk, ImportWay
@@ -8,6 +14,9 @@ from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
 
 __all__ = [
+    "ConnectionHour",
+    "ConnectionMinute",
+    "CountedUntil",
     "EventKind",
     "Gap",
     "GapState",
@@ -19,4 +28,5 @@ __all__ = [
     "PollState",
     "Rejection",
     "SourceEvent",
+    "Status",
 ]
