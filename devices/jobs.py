@@ -50,20 +50,33 @@ class Progress:
 
 
 Step = Callable[[Job, datetime], Progress]
+Undo = Callable[[Job, datetime], None]
 _steps: dict[str, Step] = {}
+_undo: dict[str, Undo] = {}
 
 
-def register(kind: str, step: Step) -> None:
-    """Name the step function of a kind of job; called when its app is loaded."""
+def register(kind: str, step: Step, cancelled: Undo | None = None) -> None:
+    """Name the step function of a kind of job; called when its app is loaded.
+
+    `cancelled` is called when somebody stops such a job, in the same transaction: for what the
+    job has set going elsewhere.
+    """
     _steps[kind] = step
+    if cancelled is not None:
+        _undo[kind] = cancelled
 
 
-def work_on_jobs(clock: Callable[[], datetime], patience: timedelta) -> int:
-    """Carry on with unfinished jobs, oldest first, for about `patience`; returns steps done."""
+def work_on_jobs(
+    clock: Callable[[], datetime], patience: timedelta, only: int | None = None
+) -> int:
+    """Carry on with unfinished jobs (or with one, by its key) for about `patience`; steps done.
+
+    New ones come first, then the one that has waited longest: a long job delays no short one.
+    """
     ends = clock() + patience
     steps = 0
     while clock() < ends:
-        job = _claim(clock())
+        job = _claim(clock(), only)
         if job is None:
             return steps
         steps += _carry_on(job, clock, ends)
@@ -72,18 +85,25 @@ def work_on_jobs(clock: Callable[[], datetime], patience: timedelta) -> int:
 
 def cancel(job: Job, now: datetime) -> bool:
     """Stop a job; what its steps did so far stays. Whether there was anything to stop."""
-    return bool(
-        Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
-            state=JobState.CANCELLED, finished_at=now, lease_until=None
+    with transaction.atomic():
+        stopped = Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
+            state=JobState.CANCELLED, finished_at=now, lease_until=None, message=""
         )
-    )
+        if stopped and job.kind in _undo:
+            job.refresh_from_db()
+            _undo[job.kind](job, now)
+    return bool(stopped)
 
 
-def _claim(now: datetime) -> Job | None:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+def _claim(now: datetime, only: int | None) -> Job | None:
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+    if only is not None:
+        free &= Q(pk=only)
+    # An ended lease tells when the job was last worked on.
+    longest_waiting = (F("lease_until").asc(nulls_first=True), "created_at", "pk")
     with transaction.atomic():
         rows = Job.objects.select_for_update(skip_locked=True, of=("self",))
-        job = rows.filter(free, state__in=UNFINISHED).order_by("created_at", "pk").first()
+        job = rows.filter(free, state__in=UNFINISHED).order_by(*longest_waiting).first()
         if job is None:
             return None
         Job.objects.filter(pk=job.pk).update(
@@ -114,8 +134,9 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
         steps += 1
         if progress.finished or progress.pause:
             return steps
-        if clock() >= ends:
-            _held(job).update(lease_until=None)
+        now = clock()
+        if now >= ends:
+            _held(job).update(lease_until=now)
             return steps
 
 

@@ -16,8 +16,12 @@ class IngestionConfig(AppConfig):
         # All need models, which exist only now.
         from devices.jobs import register as register_job
         from ingestion import recalculation
+        from ingestion.imports import api_job, csv_job
         from ingestion.way_in import Ingestion
         from realtime.way_in import register
 
         register(Ingestion())
         register_job(recalculation.KIND, recalculation.step)
+        register_job(csv_job.IMPORT, csv_job.import_step)
+        register_job(csv_job.CHECK, csv_job.check_step)
+        register_job(api_job.IMPORT, api_job.import_step, api_job.cancelled)

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     UNREADABLE_TIME = "unreadable_time"
     NO_ZONE = "no_zone"
     UNKNOWN_ZONE = "unknown_zone"
+    AMBIGUOUS_TIME = "ambiguous_time"
+    NONEXISTENT_TIME = "nonexistent_time"
     FUTURE_TIME = "future_time"
     BEFORE_1970 = "before_1970"
     MISSING_SEQUENCE = "missing_sequence"

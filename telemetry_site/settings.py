@@ -227,6 +227,9 @@ POLL_BATCH = 100
 POLL_CLASS_SLACK_S = 60
 # A snapshot of the ingestion page serves all its viewers for so long.
 INGESTION_STATUS_KEEP_S = 1.0
+# Pages of history that may be under way at once: fewer than the worker has processes, so that one
+# is always free for live polls.
+PAGES_AT_ONCE = 1
 # Networks that sources may be fetched from although they are private, such as 192.168.1.0/24.
 ALLOWED_PRIVATE_NETWORKS: list[str] = env.list("ALLOWED_PRIVATE_NETWORKS", default=[])
 

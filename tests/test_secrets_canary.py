@@ -107,8 +107,8 @@ def stored_tokens() -> set[str]:
 
 
 SECTIONS = {
-    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping"),
-    "ingestion": ("pollstate", "polllog", "rejection", "gap"),
+    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping", "job"),
+    "ingestion": ("pollstate", "polllog", "rejection", "gap", "import"),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),
 }

@@ -33,10 +33,13 @@ from devices.tests.scene import Scene, browser, person
 from ingestion.models import (
     ConnectionHour,
     ConnectionMinute,
+    EntryLedger,
     Gap,
+    Import,
     PollLog,
     PollState,
     Rejection,
+    SourceDay,
     SourceEvent,
 )
 
@@ -123,6 +126,9 @@ class Tenancy:
         # A word that no help text holds.
         scene.hill.community.slug = "hill-7f3a"
         scene.hill.community.save()
+        # Whoever may import over the API asks the provider: nobody answers here.
+        scene.hill.connection.base_url = "http://127.0.0.1:1"
+        scene.hill.connection.save()
         people: dict[str, User | None] = {
             "nobody": None,
             "unattached": person("unattached"),
@@ -255,8 +261,13 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         ).pk,
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
-            source=source, since=at, until=now, found_at=now, next_try_at=now
+            source=source, since=at, until=now, range_until=now, found_at=now, next_try_at=now
         ).pk,
+        "import": Import.objects.create(
+            source=source, way="csv", file_name="Hill.csv", created_at=now
+        ).pk,
+        "entryledger": EntryLedger.objects.create(source=source).pk,
+        "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"
         ).pk,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ingestion.admin import beat, channels, logs, mappings, status
+from ingestion.admin import beat, channels, gaps, imports, logs, mappings, status
 
-__all__ = ["beat", "channels", "logs", "mappings", "status"]
+__all__ = ["beat", "channels", "gaps", "imports", "logs", "mappings", "status"]

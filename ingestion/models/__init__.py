@@ -7,22 +7,31 @@ from ingestion.models.connection_hour import (
     Status,
 )
 from ingestion.models.event import EventKind, SourceEvent
-from ingestion.models.gap import Gap, GapState
+from ingestion.models.gap import UNREAD, Gap, GapReason, GapState
+from ingestion.models.imported import Import, ImportChunk, ImportWay
+from ingestion.models.ledger import EntryLedger, SourceDay
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
 
 __all__ = [
+    "UNREAD",
     "ConnectionHour",
     "ConnectionMinute",
     "CountedUntil",
+    "EntryLedger",
     "EventKind",
     "Gap",
+    "GapReason",
     "GapState",
+    "Import",
+    "ImportChunk",
+    "ImportWay",
     "Lane",
     "PollLog",
     "PollState",
     "Rejection",
+    "SourceDay",
     "SourceEvent",
     "Status",
 ]

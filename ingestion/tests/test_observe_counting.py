@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from devices.models import Connection, ThingSpeakChannel
-from devices.readings.tests import conftest as shared
 from ingestion.housekeeping import prune_logs
 from ingestion.models import ConnectionHour, ConnectionMinute, CountedUntil, Lane, PollLog
 from ingestion.observe import counting
@@ -253,9 +252,6 @@ def test_the_work_does_not_grow_with_what_is_counted_already(sources: list[Any])
         pass
     assert cost() == 4
     assert len(counting.from_poll_log(CountedUntil.objects.get().until, NOW)) == 10
-
-
-shared_database = shared.shared_database
 
 
 @pytest.mark.usefixtures("shared_database")

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('devices', '0003_jobs'),
-        ('ingestion', '0003_events'),
+        ('ingestion', '0004_imports'),
     ]
 
     operations = [
