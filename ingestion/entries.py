@@ -44,6 +44,7 @@ class Reason(StrEnum):
     NOT_WHOLE = "not_whole"
     TOO_LARGE = "too_large"
     OUT_OF_RANGE = "out_of_range"
+    BEYOND_CALIBRATION = "beyond_calibration"
     NOT_A_BOOLEAN = "not_a_boolean"
     TOO_LONG_TEXT = "too_long_text"
     UNREADABLE_TEXT = "unreadable_text"

@@ -8,6 +8,7 @@ from django.db.models import Prefetch
 
 from devices.models import FieldMapping, Source, ThingSpeakChannel
 from ingestion.claims import Claim
+from ingestion.drift.waiting import prefetches
 from ingestion.models import Gap, PollState
 
 
@@ -36,5 +37,12 @@ def _sources(pks: Sequence[int] | set[int] | dict[int, PollState]) -> dict[int, 
     """
     mappings = Prefetch("mappings", FieldMapping.objects.select_related("metric"))
     rows = ThingSpeakChannel.objects.filter(pk__in=list(pks))
-    shared = ("connection", "device__type", "device__community")
-    return {row.pk: row for row in rows.prefetch_related(*shared, mappings)}
+    loaded = rows.prefetch_related(
+        "connection",
+        "device__type",
+        "device__community",
+        mappings,
+        "mappings__calibrations",
+        *prefetches(),
+    )
+    return {row.pk: row for row in loaded}

@@ -212,6 +212,6 @@ def _speaks_of_device(asked: Asked) -> bool:
 
 def _misses(poll: Poll, overdue: bool) -> int:
     """Only what speaks about the device ages the device; what we leave out ourselves does not."""
-    if poll.problems:
+    if poll.problems or (poll.ingested is not None and poll.ingested.withheld):
         return poll.state.misses
     return 0 if poll.heard else poll.state.misses + overdue

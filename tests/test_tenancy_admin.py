@@ -19,7 +19,7 @@ OPERATED = ("connection", "device", "metric", "thingspeakchannel", "fieldmapping
 # What the site itself writes: the community's people read it, nobody edits it.
 WRITTEN = (
     "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection",
-    "sourceevent", "job",
+    "sourceevent", "job", "mappingpause", "fieldprofile",
 )  # fmt: skip
 # What belongs to no community and names people or runs the site.
 ADMINISTRATORS = (
@@ -101,7 +101,7 @@ def _operated(model: str, what: str) -> Rule:
     if what == "add":
         adds = () if model == "fieldmapping" else (*OPERATORS, "stranger")
         return only(*adds)
-    if what in ("preview", "poll_now", "accept_names"):
+    if what in ("preview", "poll_now", "decide"):
         args = () if what == "preview" else (model,)
         return Rule(TO_LOGIN, "only POST", args=args, people=CLOSED)
     may = OPERATORS if what == "delete" else READERS

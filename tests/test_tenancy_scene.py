@@ -34,8 +34,10 @@ from ingestion.models import (
     ConnectionHour,
     ConnectionMinute,
     EntryLedger,
+    FieldProfile,
     Gap,
     Import,
+    MappingPause,
     PollLog,
     PollState,
     Rejection,
@@ -268,6 +270,14 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         ).pk,
         "entryledger": EntryLedger.objects.create(source=source).pk,
         "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
+        "mappingpause": MappingPause.objects.create(
+            mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
+            text="Jumped at Hill",
+        ).pk,
+        "fieldprofile": FieldProfile.objects.create(
+            source=source, field="field1", label="Level at Hill",
+            learned_since=now, updated_at=now,
+        ).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"
         ).pk,

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ingestion.admin import beat, channels, gaps, imports, logs, mappings, status
+from ingestion.admin.calibration import pages
 
-__all__ = ["beat", "channels", "gaps", "imports", "logs", "mappings", "status"]
+__all__ = ["beat", "channels", "gaps", "imports", "logs", "mappings", "pages", "status"]

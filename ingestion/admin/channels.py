@@ -22,12 +22,12 @@ from devices.admin.base import VisibleOnly, link
 from devices.admin.history import VersionedAdmin
 from devices.models import Device, ThingSpeakChannel
 from ingestion import dispatch
-from ingestion.admin import proposal_forms, words
+from ingestion.admin import drift, proposal_forms, words
 from ingestion.admin.channel_form import CONFIRM, ChannelForm
 from ingestion.admin.columns import PollingColumns, is_asked
 from ingestion.admin.drift import AcceptsFieldNames
 from ingestion.admin.mappings import MappingInline
-from ingestion.drift import renamed_fields
+from ingestion.admin.recompute import stale_notices
 from ingestion.equipment import equipment
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
 
@@ -71,7 +71,14 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     class Media:
         """Own style and script of the verification table, for both skins."""
 
-        css = {"all": ["admin_pages/verify.css", "admin_pages/completeness.css"]}
+        css = {
+            "all": [
+                "admin_pages/verify.css",
+                "admin_pages/completeness.css",
+                "admin_pages/drift.css",
+                "admin_pages/calibrate.css",
+            ]
+        }
         js = ["admin_pages/verify.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -137,7 +144,8 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
             # The skin's own buttons would save without the mappings that are on the page.
             **(dict.fromkeys(SAVE_BUTTONS, False) if choosing else {}),
             "verification": found,
-            "renamed": renamed_fields(form.channel) if form.channel.pk else [],
+            **drift.panel(form.channel),
+            "stale": stale_notices(form.channel) if form.channel.pk else [],
             "last_entry": words.moment(found.last.at) if found and found.last else "",
             "proposals": form.table,
             "known_metrics": metrics_known_to(form.channel) if choosing else [],

@@ -7,9 +7,12 @@ from ingestion.models.connection_hour import (
     Status,
 )
 from ingestion.models.event import EventKind, SourceEvent
+from ingestion.models.field_profile import FieldProfile
+from ingestion.models.former_field import FormerField
 from ingestion.models.gap import UNREAD, Gap, GapReason, GapState
 from ingestion.models.imported import Import, ImportChunk, ImportWay
 from ingestion.models.ledger import EntryLedger, SourceDay
+from ingestion.models.mapping_pause import MappingPause, PauseKind, Resolution
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
@@ -21,6 +24,8 @@ __all__ = [
     "CountedUntil",
     "EntryLedger",
     "EventKind",
+    "FieldProfile",
+    "FormerField",
     "Gap",
     "GapReason",
     "GapState",
@@ -28,9 +33,12 @@ __all__ = [
     "ImportChunk",
     "ImportWay",
     "Lane",
+    "MappingPause",
+    "PauseKind",
     "PollLog",
     "PollState",
     "Rejection",
+    "Resolution",
     "SourceDay",
     "SourceEvent",
     "Status",
