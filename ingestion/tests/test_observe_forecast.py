@@ -76,7 +76,9 @@ def test_waits_are_those_of_the_schedule(asking: list[Asking], overload: float) 
     told, seen = waits_s(asking, capacity, slack), played(asking, capacity)
     slot = 1 / capacity
     for priority, wait in seen.items():
-        assert told[priority] == pytest.approx(wait, rel=0.3, abs=4 * slot + 2)
+        assert told[priority] >= wait * 0.8 - 3 * slot - 2
+        # Where urgent classes just fill the budget, chance leaves slots to the others: told is more.
+        assert told[priority] <= wait * 1.5 + 4 * slot + 2
 
 
 @given(ASKING, st.floats(1.01, 20))
