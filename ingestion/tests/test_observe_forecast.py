@@ -76,18 +76,26 @@ def test_waits_are_those_of_the_schedule(asking: list[Asking], overload: float) 
     told, seen = waits_s(asking, capacity, slack), played(asking, capacity)
     slot = 1 / capacity
     for priority, wait in seen.items():
-        assert told[priority] >= wait * 0.8 - 3 * slot - 2
-        # Where urgent classes just fill the budget, chance leaves slots to the others: told is more.
-        assert told[priority] <= wait * 1.5 + 4 * slot + 2
+        assert told[priority] >= wait * 0.8 - 3 * slot - 2  # never much better than it will be
+        # Where urgent classes just fill the budget, a small share of it decides over the others'
+        # wait: it is the shares that must agree.
+        assert served(asking, priority, told[priority]) == pytest.approx(
+            served(asking, priority, wait), abs=0.06 * capacity
+        )
+
+
+def served(asking: list[Asking], priority: int, wait: float) -> float:
+    """Requests a second of a class whose sources wait so long."""
+    return sum(one.sources / (one.interval_s + wait) for one in asking if one.priority == priority)
 
 
 @given(ASKING, st.floats(1.01, 20))
 def test_what_is_served_fills_the_budget_and_no_more(asking: list[Asking], overload: float) -> None:
     capacity = demand_per_s(asking) / overload
     waits = waits_s(asking, capacity, slack)
-    served = sum(one.sources / (one.interval_s + waits[one.priority]) for one in asking)
+    all_served = sum(one.sources / (one.interval_s + waits[one.priority]) for one in asking)
     at_once = sum(one.sources / (one.interval_s + 0.5 / capacity) for one in asking)
-    assert served == pytest.approx(min(capacity, at_once), rel=1e-6)
+    assert all_served == pytest.approx(min(capacity, at_once), rel=1e-6)
     order = sorted(waits)
     assert [waits[one] for one in order] == sorted(waits.values())  # urgent ones never wait longer
 
