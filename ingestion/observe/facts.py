@@ -57,7 +57,7 @@ class Line:
     text: str
     kind: str = ""
     entries: int = 0
-    until: datetime | None = None
+    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
