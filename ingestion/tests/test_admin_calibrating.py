@@ -220,6 +220,19 @@ def test_nobody_calibrates_for_others(scene: Scene) -> None:
     assert not Job.objects.exists()
 
 
+def test_a_viewer_reads_a_calibration(scene: Scene) -> None:
+    scene.receive(["1"])
+    version = CalibrationVersion.objects.create(mapping=scene.mapping, kind="linear", scale=2.0)
+    viewer = browser(person("viewer", scene.village.community, "viewer"))  # type: ignore[arg-type]
+    page = reverse("admin:devices_calibrationversion_change", args=[version.pk])
+    shown = text_of(viewer.get(page))
+    assert "2.0 cm" in shown
+    assert "Recompute stored" not in shown
+    viewer.post(page, {**EMPTY, "kind": "linear", "scale": "9"})
+    version.refresh_from_db()
+    assert version.scale == 2.0
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -57,10 +57,11 @@ class CalibrationAdmin(VersionedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """What, how the sensor sits, from when."""
         beginning = [] if obj is None and _asks_for_volume(request) else ["valid_from"]
+        wish = ["recompute"] if self.has_change_permission(request, obj) else []
         return [
             (None, {"fields": ["kind", *PARAMETERS]}),
             ("Sensor and limits", {"fields": [*MOUNTING, "ends"]}),
-            ("When", {"fields": [*beginning, "note", "recompute", *([] if obj else _HIDDEN)]}),
+            ("When", {"fields": [*beginning, "note", *wish, *([] if obj else _HIDDEN)]}),
         ]
 
     def get_form(
@@ -112,7 +113,7 @@ class CalibrationAdmin(VersionedAdmin):
         assert base is not None  # noqa: S101  # the caller has looked
         zone = ZoneInfo(base.source.device.community.zone)
         versions = [(one, shown(one.valid_from, zone)) for one in base.calibrations.all()]
-        if not form.is_bound:  # the boxes' first contents, as the preview would be sent them
+        if not form.is_bound and form.is_new:  # the boxes' first contents, as the preview gets them
             for name in (*PARAMETERS, "kind", *MOUNTING, "ends"):
                 value = form[name].value()
                 setattr(form.instance, name, "" if value is None and name == "points" else value)
