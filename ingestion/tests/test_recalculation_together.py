@@ -27,13 +27,13 @@ ENTRIES = 200
 
 def test_revised_entries_and_a_recalculation_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries come again with other values while the settings' past is computed, many times."""
-    monkeypatch.setattr(working, "PAGE", 50)
+    monkeypatch.setattr(working, "PAGE", 80)
     DeviceType.objects.get_or_create(slug="overhead-tank", defaults={"name": "Tank"})
     scene = Scene()
     scene.receive([str(n) for n in range(ENTRIES)])
     scene.correct(scale=2.0, maximum=300.0)
     chance = random.Random(3)
-    batches = [chance.sample(range(ENTRIES), 20) for _ in range(12)]
+    batches = [chance.sample(range(ENTRIES), 20) for _ in range(8)]
     over = threading.Event()
 
     def deliver() -> None:
