@@ -15,8 +15,8 @@ from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source
 from devices.readings.samples import Correction, Received, ReceivedRequest, Sample
 from devices.readings.store import get_store
+from ingestion import rejections
 from ingestion.models import EventKind, SourceEvent
-from ingestion.pipeline import record_refusals
 from ingestion.recalculation.asking import Order
 from ingestion.recalculation.comparing import compare
 from ingestion.recalculation.rejections import withdraw
@@ -155,7 +155,7 @@ def _once(scope: Scope, page: Sequence[Received], now: datetime) -> Counter[str]
     foreign = scope.not_ours(identities)
     gone = [one for one in differences.gone if not _is_foreign(one, foreign)]
     correction = store.correct(differences.samples, gone)
-    record_refusals(scope.source, differences.refusals, now)
+    rejections.record({scope.source.pk: differences.refusals}, now)
     withdraw(scope.source, scope.rules.usable, page, differences.refusals)
     refused = {f"refused:{reason}": count for reason, count in differences.reasons.items()}
     return _counted(correction) + Counter(refused)

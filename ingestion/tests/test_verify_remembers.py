@@ -45,7 +45,7 @@ class Desk:
         self.cache.clear()
         facts = FreshCache(self.cache, "secret", clock=lambda: self.now.timestamp())
         gate = LocalGate(clock=lambda: self.now.timestamp())
-        self.equipment = Equipment(gate, RequestsTransport(allowed=["127.0.0.0/8"]), facts)
+        self.equipment = Equipment(gate, RequestsTransport(allowed=["127.0.0.0/8"]), facts=facts)
 
     @property
     def now(self) -> datetime:
