@@ -88,7 +88,7 @@ def cancel(job: Job, now: datetime) -> bool:
     """Stop a job; what its steps did so far stays. Whether there was anything to stop."""
     with transaction.atomic():
         stopped = Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
-            state=JobState.CANCELLED, finished_at=now, lease_until=None
+            state=JobState.CANCELLED, finished_at=now, lease_until=None, message=""
         )
         if stopped and job.kind in _undo:
             job.refresh_from_db()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from devices.models import Source
 from ingestion.entries import Refusal
 from ingestion.models import Rejection
 
@@ -52,3 +53,8 @@ def _rows(source: int, refusals: Sequence[Refusal], now: datetime) -> Iterator[R
             raw=refusal.raw,
             fingerprint=hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest(),
         )
+
+
+def record_refusals(source: Source, refusals: Sequence[Refusal], now: datetime) -> int:
+    """Store refusals of one source that are not known yet; returns how many were new."""
+    return record({source.pk: refusals}, now)[source.pk]

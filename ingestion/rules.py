@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, NamedTuple, cast
 
 from devices import units
 from devices.alerts.state import SourceState
 from devices.models import CalibrationVersion, Connection, FieldMapping, Source, ThingSpeakChannel
+from ingestion.drift.waiting import Waiting
 from ingestion.normalise import DataType, FieldRule
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, Route, Timeouts
 from ingestion.resilience.transport import host_of
@@ -33,46 +34,40 @@ class Rules(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def field_rules(source: Source, labels: Mapping[str, str] | None = None) -> Rules:
+def field_rules(source: Source, waiting: Waiting | None = None) -> Rules:
     """Rules of the enabled mappings; the metric's own limits apply where a mapping has none.
 
-    `labels` are the names that the source gives its fields now, as far as it told. A mapping
-    that cannot work, or whose field was renamed, is left out and told of: it must neither stop
-    its neighbours nor store something else under the old name.
+    What waits for a decision (`waiting`: as far as is known now, else as it is stored) is left out
+    of a mapping's rules by its time. A mapping that is paused or cannot work is told of: it must
+    neither stop its neighbours nor store something else under its name.
     """
+    waits = Waiting.of(source) if waiting is None else waiting
     usable: list[FieldRule] = []
-    problems: list[Problem] = []
+    failing: list[Problem] = []
+    paused: list[Problem] = []
     for mapping in source.mappings.all():
         if not mapping.enabled:
             continue
-        renamed = _renamed(mapping, labels)
-        if renamed:
-            problems.append(Problem(SourceState.SCHEMA_CHANGED, renamed))
-            continue
+        paused += [Problem(SourceState.SCHEMA_CHANGED, text) for text in waits.reasons(mapping)]
         try:
-            usable.append(_rule(mapping, source))
+            usable += _rules(mapping, source, waits)
         except ValueError as error:
-            problems.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
-    return Rules(tuple(usable), tuple(problems))
+            failing.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
+    # What fails comes first: the time it lasted is read again when it is mended.
+    return Rules(tuple(usable), (*failing, *paused))
 
 
-def _renamed(mapping: FieldMapping, labels: Mapping[str, str] | None) -> str:
-    """What happened to the field's name at the source, in words; empty when it is the same."""
-    if not mapping.remote_label or labels is None:
-        return ""
-    now = labels.get(mapping.field)
-    if now == mapping.remote_label:
-        return ""
-    was = f"The source's {mapping.field} was called “{mapping.remote_label}” when it was mapped"
-    change = f"is now called “{now}”" if now else "does not exist any more"
-    return (
-        f"{was} and {change}. Nothing is stored for {mapping.metric.label} until somebody has "
-        "looked: check the mapping on the channel's page, then accept the present field names. "
-        "What arrives meanwhile is kept and stored afterwards."
-    )
+def _rules(mapping: FieldMapping, source: Source, waits: Waiting) -> list[FieldRule]:
+    """The mapping's rule; after a swap one for each field that it ever read."""
+    rule = mapping_rule(mapping, source)
+    return [
+        replace(rule, field=field, held=(*outside, *waits.stretches(mapping, field)))
+        for field, outside in waits.fields(mapping)
+    ]
 
 
-def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
+def mapping_rule(mapping: FieldMapping, source: Source) -> FieldRule:
+    """The rule of a mapping, whatever waits; ValueError when it cannot work, in words."""
     if mapping.metric.device_id != source.device_id:
         raise _Misconfigured("it feeds a metric of another device. Choose one of this device.")
     versions = mapping.calibrations.all()  # newest first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingestion.admin import beat, channels, imports, logs, mappings
+from ingestion.admin import beat, channels, gaps, imports, logs, mappings, status
 from ingestion.admin.calibration import pages
 
-__all__ = ["beat", "channels", "imports", "logs", "mappings", "pages"]
+__all__ = ["beat", "channels", "gaps", "imports", "logs", "mappings", "pages", "status"]

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text, shown
-from ingestion.normalise.rules import DataType, FieldRule, Value
+from ingestion.normalise.rules import DataType, FieldRule, Stretch, Value, held_metrics
 from ingestion.normalise.values import ValueRefused, read
 
-__all__ = ["FUTURE_TOLERANCE", "DataType", "FieldRule", "Normalised", "Value", "normalise"]
+__all__ = [
+    "FUTURE_TOLERANCE",
+    "DataType",
+    "FieldRule",
+    "Normalised",
+    "Stretch",
+    "Value",
+    "held_metrics",
+    "normalise",
+]
 
 FUTURE_TOLERANCE = timedelta(minutes=10)
 """How far ahead of our clock a row's time may be: clocks of devices and servers differ a little."""
@@ -51,7 +60,7 @@ def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normal
     fields = entry.fields
     for rule in rules:
         raw = fields.get(rule.field)
-        if raw is None:
+        if raw is None or (rule.held and rule.holds(entry.at)):
             continue
         try:
             value = read(raw, rule.at(entry.at) if rule.versions else rule)
