@@ -107,7 +107,14 @@ def stored_tokens() -> set[str]:
 
 
 SECTIONS = {
-    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping", "job"),
+    "devices": (
+        "connection",
+        "thingspeakchannel",
+        "device",
+        "fieldmapping",
+        "calibrationversion",
+        "job",
+    ),
     "ingestion": ("pollstate", "polllog", "rejection", "gap", "import"),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),
