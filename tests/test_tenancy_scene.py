@@ -32,6 +32,7 @@ from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
 from ingestion.models import (
     FieldProfile,
+    FormerField,
     Gap,
     MappingPause,
     PollLog,
@@ -257,6 +258,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "mappingpause": MappingPause.objects.create(
             mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
             text="Jumped at Hill",
+        ).pk,
+        "formerfield": FormerField.objects.create(
+            mapping=hill.mapping, source=source, field="field2", until=at
         ).pk,
         "fieldprofile": FieldProfile.objects.create(
             source=source, field="field1", label="Level at Hill",
