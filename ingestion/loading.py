@@ -35,7 +35,8 @@ def _sources(pks: Sequence[int] | set[int] | dict[int, PollState]) -> dict[int, 
 
     As their concrete kind: its table is joined, so that no second query asks for it.
     """
-    mappings = Prefetch("mappings", FieldMapping.objects.select_related("metric"))
+    mapped = FieldMapping.objects.select_related("metric").prefetch_related("calibrations")
+    mappings = Prefetch("mappings", mapped)
     rows = ThingSpeakChannel.objects.filter(pk__in=list(pks))
     loaded = rows.prefetch_related(
         "connection", "device__type", mappings, "mappings__calibrations", *prefetches()

@@ -107,7 +107,7 @@ def stored_tokens() -> set[str]:
 
 
 SECTIONS = {
-    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping"),
+    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping", "calibrationversion"),
     "ingestion": ("pollstate", "polllog", "rejection", "gap"),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),

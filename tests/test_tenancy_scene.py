@@ -24,7 +24,7 @@ from django_celery_beat.models import (
 )
 
 from devices.alerts.models import Alert, Kind, Severity
-from devices.models import Job, Role
+from devices.models import CalibrationVersion, Job, Role
 from devices.readings.models import ReceivedEntry, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
@@ -230,6 +230,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         key="k", kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="Tank of Hill silent",
         community=hill.community, device=hill.device, opened_at=now,
     )  # fmt: skip
+    calibration = CalibrationVersion.objects.create(
+        mapping=hill.mapping, kind="linear", scale=2.0, note="Measured on Hill"
+    )
     every, _ = IntervalSchedule.objects.get_or_create(every=7, period="days")
     return {
         "app": "devices",
@@ -243,6 +246,7 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "metric": hill.metric.pk,
         "thingspeakchannel": source.pk,
         "fieldmapping": hill.mapping.pk,
+        "calibrationversion": calibration.pk,
         "alert": alert.pk,
         "latest": hill.metric.pk,
         "receivedentry": ReceivedEntry.objects.get(source=source).pk,
@@ -287,5 +291,6 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "connection version": hill.connection.history.values_list("pk", flat=True)[0],
         "device version": hill.device.history.values_list("pk", flat=True)[0],
         "thingspeakchannel version": source.history.values_list("pk", flat=True)[0],
+        "calibrationversion version": calibration.history.values_list("pk", flat=True)[0],
         "fieldmapping version": hill.mapping.history.values_list("pk", flat=True)[0],
     }  # fmt: skip

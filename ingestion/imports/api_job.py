@@ -165,7 +165,7 @@ def _report(job: Job, source: Source, gap: Gap) -> dict[str, Any]:
         "Entries": sums["entries"] or 0,
         "New readings": sums["new"] or 0,
         "Newly refused": sums["refused"] or 0,
-        "Read back to (UTC)": moment(gap.until.isoformat()) if still else "the beginning",
+        "Read back to (UTC)": moment(gap.until) if still else "the beginning",
     }
 
 

@@ -24,7 +24,7 @@ from ingestion.verify import (
 )
 from ingestion.verify.confirming import with_mappings
 
-AT_ONCE = 3 * 2**20
+AT_ONCE = 2 * 2**20
 """Bytes of the largest file that is checked while a person waits (a few seconds)."""
 
 

@@ -160,9 +160,9 @@ def example(one: Mapping[str, Any]) -> str:
     return f"{where}: “{one['raw']}”. {one['detail']}"
 
 
-def moment(iso: str | None) -> str:
-    """A stored time for people, UTC."""
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S}" if iso else ""
+def moment(at: datetime | None) -> str:
+    """A time for people, UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def ranges(tally: Tally) -> dict[str, str]:

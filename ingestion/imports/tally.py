@@ -19,13 +19,14 @@ EXAMPLES = 3
 SAMPLES = 10
 """Values of each field that are kept to show what becomes of them: the last ones of the file."""
 _MOST_ZONES = 12
+_TIMES = ("first", "last")
 
 
 @dataclass
 class Tally:
     """Counts over rows (`rows`, `entries`, …) and over single readings (`new`, `same`, …).
 
-    `first` and `last` are ISO times in UTC. `forms`: keys of the forms that would read every time
+    `forms`: keys of the forms that would read every time
     that cannot be read as it stands; None while there is no such time.
     """
 
@@ -39,8 +40,8 @@ class Tally:
     unnumbered: int = 0
     without_seconds: int = 0
     unread_times: int = 0
-    first: str | None = None
-    last: str | None = None
+    first: datetime | None = None
+    last: datetime | None = None
     zones: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -53,11 +54,20 @@ class Tally:
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """As `as_json` gave it; an empty mapping is a new one."""
-        return cls(**stored)
+        times = {one: datetime.fromisoformat(stored[one]) for one in _TIMES if stored.get(one)}
+        return cls(**{**stored, **times})
 
     def as_json(self) -> dict[str, Any]:
-        """For a job's cursor or a database column."""
-        return asdict(self)
+        """For a job's cursor or a database column; with keys inside values masked."""
+        return {
+            **asdict(self),
+            "first": self.first and self.first.isoformat(),
+            "last": self.last and self.last.isoformat(),
+            "samples": {
+                name: [shown(text) for text in texts[-SAMPLES:]]
+                for name, texts in self.samples.items()
+            },
+        }
 
     @property
     def refusals(self) -> int:
@@ -100,12 +110,13 @@ class Tally:
 
     def latest_samples(self) -> list[Entry]:
         """The last values of each field, newest first, as entries that proposals are made from."""
-        depth = max(map(len, self.samples.values()), default=0)
-        at = datetime.fromisoformat(self.last) if self.last else None
-        if at is None:
+        depth = min(max(map(len, self.samples.values()), default=0), SAMPLES)
+        if self.last is None:
             return []
         return [
-            Entry(at, depth - one, {name: texts[-1 - one] for name, texts in self._deep(one)})
+            Entry(
+                self.last, depth - one, {name: texts[-1 - one] for name, texts in self._deep(one)}
+            )
             for one in range(depth)
         ]
 
@@ -116,14 +127,16 @@ class Tally:
         self.entries += 1
         self.unnumbered += not row.numbered
         self.without_seconds += not row.seconds
-        at = entry.at.isoformat()
-        self.first = at if self.first is None or entry.at < _time(self.first) else self.first
-        self.last = at if self.last is None or entry.at > _time(self.last) else self.last
-        for name, text in entry.received().items():
-            if text is not None and name.startswith("field"):
+        if self.first is None or entry.at < self.first:
+            self.first = entry.at
+        if self.last is None or entry.at > self.last:
+            self.last = entry.at
+        for name, text in entry.fields.items():
+            if name.startswith("field"):
                 kept = self.samples.setdefault(name, [])
-                kept.append(shown(text))
-                del kept[:-SAMPLES]
+                kept.append(str(text))
+                if len(kept) > 4 * SAMPLES:
+                    del kept[:-SAMPLES]
 
     def _unread(self, text: str) -> None:
         self.unread_times += 1
@@ -131,7 +144,3 @@ class Tally:
             return
         reading = forms_that_read(text)
         self.forms = sorted(reading if self.forms is None else reading.intersection(self.forms))
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

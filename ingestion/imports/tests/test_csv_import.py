@@ -64,7 +64,7 @@ def test_a_check_stores_no_reading_and_tells_what_an_import_would_do() -> None:
     assert (found.rows, found.new, found.same, found.refusals) == (101, 201, 0, 1)
     assert found.refused == {"not_a_number": 1}
     assert found.examples["not_a_number"][0]["raw"] == "oops"
-    assert (found.first, found.last) == ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")
+    assert (found.first, found.last) == (AT, AT + timedelta(days=1))
     assert found.zones == {"+00:00": 101}
 
 
