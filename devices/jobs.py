@@ -37,8 +37,7 @@ class _Overtaken(Exception):
 class Progress:
     """Where a job stands after a step. `report` adds to (and replaces in) the job's report.
 
-    `again_in`: nothing can be done before then, because the job waits for something; meanwhile
-    others have their turn.
+    `pause`: the next step comes no sooner; others have their turn meanwhile.
     """
 
     done: int
@@ -47,7 +46,7 @@ class Progress:
     finished: bool = False
     message: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
-    again_in: timedelta | None = None
+    pause: timedelta = timedelta()
 
 
 Step = Callable[[Job, datetime], Progress]
@@ -88,7 +87,7 @@ def cancel(job: Job, now: datetime) -> bool:
     """Stop a job; what its steps did so far stays. Whether there was anything to stop."""
     with transaction.atomic():
         stopped = Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
-            state=JobState.CANCELLED, finished_at=now, lease_until=None
+            state=JobState.CANCELLED, finished_at=now, lease_until=None, message=""
         )
         if stopped and job.kind in _undo:
             job.refresh_from_db()
@@ -133,7 +132,7 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
             _count_failure(job, clock())
             return steps
         steps += 1
-        if progress.finished or progress.again_in is not None:
+        if progress.finished or progress.pause:
             return steps
         now = clock()
         if now >= ends:
@@ -158,7 +157,7 @@ def _step(job: Job, now: datetime) -> Progress:
             failures=0,
             state=JobState.DONE if progress.finished else JobState.RUNNING,
             finished_at=now if progress.finished else None,
-            lease_until=None if progress.finished else now + (progress.again_in or LEASE),
+            lease_until=None if progress.finished else now + (progress.pause or LEASE),
         )
         if not changed:
             raise _Overtaken

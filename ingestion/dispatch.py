@@ -16,6 +16,7 @@ from django.db.models import Count, F, Q
 
 from devices.models import Connection, Source
 from ingestion.claims import Claim
+from ingestion.gaps.lane import has_room
 from ingestion.models import Gap, GapState, PollState
 from ingestion.resilience.gate import Gate, Reservation
 from ingestion.resilience.policy import RetryPolicy
@@ -67,7 +68,7 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     wanted = set(due) | set(gaps)
     for connection in Connection.objects.filter(pk__in=wanted, enabled=True):
         served = _serve_polls(connection, due.get(connection.pk, 0), clock, gate, queues, done)
-        if served and connection.pk in gaps:
+        if served and connection.pk in gaps and has_room(connection, clock()):
             _serve_pages(connection, clock, gate, queues, done)
     return done
 

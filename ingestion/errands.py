@@ -60,7 +60,7 @@ class Errand(Protocol[Row]):
     def load(self, claims: Sequence[Claim]) -> dict[int, Row]:
         """The claimed rows with their configuration, in a constant number of queries."""
 
-    def window(self, row: Row) -> Window:
+    def window(self, row: Row, now: datetime) -> Window:
         """What the row's source is asked for."""
 
     def together(self, answers: Sequence[Answer[Row]]) -> Iterator[Sequence[Answer[Row]]]:
@@ -87,9 +87,9 @@ class Polling:
         """See `Errand`."""
         return load_polls(claims)
 
-    def window(self, row: PollState) -> Window:
+    def window(self, row: PollState, now: datetime) -> Window:
         """See `Errand`."""
-        return gaps.live_window(row)
+        return gaps.live_window(row, now)
 
     def together(
         self, answers: Sequence[Answer[PollState]]
@@ -139,7 +139,7 @@ class Filling:
         """See `Errand`."""
         return load_gaps(claims)
 
-    def window(self, row: Gap) -> Window:
+    def window(self, row: Gap, now: datetime) -> Window:
         """See `Errand`."""
         return gaps.page_window(row)
 
@@ -165,7 +165,8 @@ class Filling:
         delivery = _delivery(one, rules, Origin.BACKFILL)
         ingested = ingest(delivery, now) if delivery else None
         # After the readings, as everybody takes these two: a live poll may hold the gap's row next.
-        gaps.settle_page(one.claim, one.row, one.asked.fetched, one.asked.message, now)
+        asked = one.asked
+        gaps.settle_page(one.claim, one.row, asked.fetched, asked.message, now, asked.kind)
         log_row(one.source, Lane.BACKFILL, one.asked, ingested, now).save()
 
 

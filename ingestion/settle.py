@@ -44,6 +44,7 @@ SETTLED = (
     "cursor_at",
     "cursor_sequence",
     "last_entry",
+    "crowded_until",
     "cadence_s",
     "failures",
     "misses",
@@ -88,9 +89,14 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
             for one in polls
         },
     )
-    for one in polls:
-        if one.ingested is not None and one.asked.fetched is not None:
-            gaps.note_hole(one.state, one.asked.fetched, now)
+    gaps.note_answers(
+        [
+            gaps.LiveAnswer(one.state, one.asked.fetched)
+            for one in polls
+            if one.ingested is not None and one.asked.fetched is not None
+        ],
+        now,
+    )
     PollLog.objects.bulk_create(
         [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls]
     )
@@ -169,6 +175,7 @@ def _learned(
     if fetched.facts is not None:
         changes["remote_name"] = fetched.facts.name[:255]
         changes["labels"] = dict(fetched.facts.labels)
+    changes["crowded_until"] = gaps.crowded_until(state, fetched, now)
     if ingested is None or ingested.newest_at is None:
         return changes
     if state.cursor_at is None or ingested.newest_at >= state.cursor_at:

@@ -57,9 +57,9 @@ class Worker:
             for one in claims
             if one.pk in rows and rows[one.pk].claim_token == one.token
         }
-        slots = self._slots(list(ours.values()))
+        slots, now = self._slots(list(ours.values())), self.now()
         inquiries = [
-            Inquiry(pk, rows[pk].source, errand.window(rows[pk]), slots[pk], SLOT_PATIENCE_S)
+            Inquiry(pk, rows[pk].source, errand.window(rows[pk], now), slots[pk], SLOT_PATIENCE_S)
             for pk in ours
         ]
         settled, why = 0, "out of time"

@@ -31,13 +31,18 @@ from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
 from ingestion.models import (
+    ConnectionHour,
+    ConnectionMinute,
+    EntryLedger,
     FieldProfile,
     FormerField,
     Gap,
+    Import,
     MappingPause,
     PollLog,
     PollState,
     Rejection,
+    SourceDay,
     SourceEvent,
 )
 
@@ -124,6 +129,9 @@ class Tenancy:
         # A word that no help text holds.
         scene.hill.community.slug = "hill-7f3a"
         scene.hill.community.save()
+        # Whoever may import over the API asks the provider: nobody answers here.
+        scene.hill.connection.base_url = "http://127.0.0.1:1"
+        scene.hill.connection.save()
         people: dict[str, User | None] = {
             "nobody": None,
             "unattached": person("unattached"),
@@ -233,6 +241,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
     calibration = CalibrationVersion.objects.create(
         mapping=hill.mapping, kind="linear", scale=2.0, note="Measured on Hill"
     )
+    counted = {"connection": hill.connection, "lane": "live", "requests": 1, "answered": 1}
+    ConnectionMinute.objects.create(minute=at, **counted)
+    ConnectionHour.objects.create(hour=at, **counted)
     every, _ = IntervalSchedule.objects.get_or_create(every=7, period="days")
     return {
         "app": "devices",
@@ -257,7 +268,7 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         ).pk,
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
-            source=source, since=at, until=now, found_at=now, next_try_at=now
+            source=source, since=at, until=now, range_until=now, found_at=now, next_try_at=now
         ).pk,
         "mappingpause": MappingPause.objects.create(
             mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
@@ -270,6 +281,11 @@ def rows_of(scene: Scene) -> dict[str, Any]:
             source=source, field="field1", label="Level at Hill",
             learned_since=now, updated_at=now,
         ).pk,
+        "import": Import.objects.create(
+            source=source, way="csv", file_name="Hill.csv", created_at=now
+        ).pk,
+        "entryledger": EntryLedger.objects.create(source=source).pk,
+        "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"
         ).pk,

@@ -65,7 +65,7 @@ def panel_of(job: Job, *, may_cancel: bool) -> dict[str, Any]:
 class JobAdmin(ReadOnlyAdmin):
     """Imports, recalculations, exports: everything that takes longer than a page."""
 
-    list_display = ["subject", "progress", "state", "community", "created_by", "created_at"]
+    list_display = ["subject", "progress", "state", "community", "asked_by", "asked_at"]
     list_display_links = ["subject"]
     list_filter = ["state", ("community", VisibleOnly), "created_at"]
     list_select_related = ["community", "created_by"]
@@ -82,6 +82,16 @@ class JobAdmin(ReadOnlyAdmin):
     def progress(self, row: Job) -> SafeString:
         """A bar, kept up to date while the job runs."""
         return _bar(row)
+
+    @admin.display(description="asked for by", ordering="created_by__username")
+    def asked_by(self, row: Job) -> str:
+        """Who wanted it."""
+        return str(row.created_by or "the site")
+
+    @admin.display(description="asked for at (UTC)", ordering="created_at")
+    def asked_at(self, row: Job) -> str:
+        """When somebody wanted it, to the second."""
+        return f"{row.created_at:%Y-%m-%d %H:%M:%S}"
 
     def change_view(
         self,

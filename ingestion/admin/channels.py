@@ -31,7 +31,7 @@ from ingestion.admin.recompute import stale_notices
 from ingestion.equipment import equipment
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
 
-_SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
+SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _CHANGES_THE_QUESTION = {"connection", "channel_id", "read_key", "enabled"}
 
 
@@ -58,14 +58,26 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     inlines = [MappingInline]
     actions = ["poll_chosen_now", "accept_names"]
     ask_with = staticmethod(equipment)
-    polling_lines = [("state", "last_success", "next_poll"), ("cursor", "counters"), "logs"]
-    polling_fields = ["state", "last_success", "next_poll", "cursor", "counters", "logs"]
+    polling_lines = [
+        ("state", "last_success", "next_poll"),
+        ("cursor", "counters"),
+        "completeness",
+        "logs",
+    ]
+    polling_fields = [
+        "state", "last_success", "next_poll", "cursor", "counters", "completeness", "logs",
+    ]  # fmt: skip
 
     class Media:
         """Own style and script of the verification table, for both skins."""
 
         css = {
-            "all": ["admin_pages/verify.css", "admin_pages/drift.css", "admin_pages/calibrate.css"]
+            "all": [
+                "admin_pages/verify.css",
+                "admin_pages/drift.css",
+                "admin_pages/calibrate.css",
+                "admin_pages/completeness.css",
+            ]
         }
         js = ["admin_pages/verify.js"]
 
@@ -130,7 +142,7 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
         found = form.verification
         return {
             # The skin's own buttons would save without the mappings that are on the page.
-            **(dict.fromkeys(_SAVE_BUTTONS, False) if choosing else {}),
+            **(dict.fromkeys(SAVE_BUTTONS, False) if choosing else {}),
             "verification": found,
             **drift.panel(form.channel),
             "stale": stale_notices(form.channel) if form.channel.pk else [],

@@ -48,7 +48,7 @@ class UploadForm(forms.Form):
     )
     file = forms.FileField(
         label="CSV file",
-        widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv", "class": "import-file"}),
+        widget=skin.FileInput(attrs={"accept": ".csv,.txt,text/csv"}),
         help_text=f"As ThingSpeak exports it, best untouched; at most {LARGEST // 2**20} MB.",
     )
 

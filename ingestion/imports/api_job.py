@@ -34,6 +34,8 @@ from ingestion.rules import route_of
 from ingestion.verify import Verification, verify_channel
 
 IMPORT = "import_api"
+PAGES_A_MINUTE = 60.0
+"""At most: the dispatcher hands out one page of a channel a second."""
 LOOK_AGAIN = timedelta(seconds=5)
 _UNREAD = (GapState.OPEN, GapState.FILLING)
 
@@ -61,7 +63,7 @@ class Estimate:
                 "would wait for ever: raise the budget of the connection or poll less often."
             )
         lasts = "about a minute" if self.minutes <= 1 else f"about {ceil(self.minutes):,} minutes"
-        return f"{what} The request budget leaves time for it in {lasts}."
+        return f"{what} They take {lasts} at least; live polls of the account go first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def _estimate(channel: ThingSpeakChannel, entries: int, equipment: Equipment) ->
     live = sum(60 / one.effective_interval_s for one in sources.select_related("device__type"))
     free = max(per_minute - live, 0.0)
     requests = entries // gaps.PAGE + 1
-    return Estimate(entries, requests, free, requests / free if free else None)
+    return Estimate(entries, requests, free, requests / min(free, PAGES_A_MINUTE) if free else None)
 
 
 def start_import(
@@ -132,9 +134,7 @@ def import_step(job: Job, now: datetime) -> Progress:
     found = _report(job, source, gap)
     if gap.state in _UNREAD:
         text = gap.message or "Waiting for the request budget; live polls go first."
-        return Progress(
-            done, job.total, job.cursor, message=text, report=found, again_in=LOOK_AGAIN
-        )
+        return Progress(done, job.total, job.cursor, message=text, report=found, pause=LOOK_AGAIN)
     _note(job, source, found, done, now)
     return Progress(done, done, job.cursor, finished=True, message=gap.message, report=found)
 
@@ -144,7 +144,8 @@ def _begin(job: Job, source: Source, now: datetime) -> Progress:
     known = set(Gap.objects.filter(source=source, state__in=_UNREAD).values_list("pk", flat=True))
     gap = gaps.open_gap(source, gaps.BEGINNING, until, now)
     cursor = {"gap": gap.pk, "ours": gap.pk not in known, "entries": gap.entries}
-    return Progress(0, job.total, cursor, again_in=LOOK_AGAIN)
+    text = "Waiting for the request budget; live polls go first."
+    return Progress(0, job.total, cursor, message=text, pause=LOOK_AGAIN)
 
 
 def cancelled(job: Job, now: datetime) -> None:

@@ -133,11 +133,11 @@ class Export:
         row = Row(number, record.end, None, (), time.strip(), moment.zone, numbered=bool(raw))
         if not isinstance(moment, Moment):
             known = sequence if raw else None
-            refusal = Refusal(moment.reason, moment.detail, None, shown(cells), None, known)
+            refusal = Refusal(moment.reason, moment.detail, None, _written(cells), None, known)
             return replace(row, refusals=[refusal])
         if sequence is None:
             reason = Reason.MISSING_SEQUENCE
-            refusal = Refusal(reason, _DETAILS[reason], None, shown(cells), moment.at)
+            refusal = Refusal(reason, _DETAILS[reason], None, _written(cells), moment.at)
             return replace(row, refusals=[refusal], seconds=moment.seconds)
         return self._entry(replace(row, seconds=moment.seconds), moment, sequence, named)
 
@@ -178,6 +178,11 @@ class Export:
         if _BARE_DATE.fullmatch(pair[0].strip()):
             return [*cells[:place], joined, *cells[place + 2 :]]
         return cells
+
+
+def _written(cells: Sequence[str]) -> str:
+    """A row to be shown to people; `Refusal` masks keys in it."""
+    return ", ".join(cells).rstrip(" ,")
 
 
 def _sequence(raw: str) -> int | None:

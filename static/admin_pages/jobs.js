@@ -7,7 +7,6 @@
   const LONGEST_MS = 30000;
 
   function start() {
-    const progress = document.querySelector("[data-job-progress]")?.dataset.jobProgress;
     let wait = EVERY_MS;
 
     async function text(url) {
@@ -39,18 +38,18 @@
         (bar) => !bar.closest("[data-job-panel]"),
       );
       if (!running.length) return;
-      const url = new URL(progressUrl(), location.href);
+      const url = new URL("progress/", location.href.replace(/[?#].*$/, ""));
       for (const bar of running) url.searchParams.append("id", bar.dataset.job);
       const found = await (await text(url)).json();
+      let ended = false;
       for (const bar of running) {
         const html = found[bar.dataset.job];
-        if (html) bar.replaceWith(drawn(html.trim()));
+        if (!html) continue;
+        const fresh = drawn(html.trim());
+        ended ||= !fresh.hasAttribute("data-running");
+        bar.replaceWith(fresh);
       }
-      if (!document.querySelector("[data-job][data-running]")) location.reload();
-    }
-
-    function progressUrl() {
-      return progress ?? "progress/";
+      if (ended) location.reload(); // the other columns of its row have changed too
     }
 
     async function look() {
