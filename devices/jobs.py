@@ -37,7 +37,8 @@ class _Overtaken(Exception):
 class Progress:
     """Where a job stands after a step. `report` adds to (and replaces in) the job's report.
 
-    `pause`: the next step comes no sooner; others have their turn meanwhile.
+    `again_in`: nothing can be done before then, because the job waits for something; meanwhile
+    others have their turn.
     """
 
     done: int
@@ -46,7 +47,7 @@ class Progress:
     finished: bool = False
     message: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
-    pause: timedelta = timedelta()
+    again_in: timedelta | None = None
 
 
 Step = Callable[[Job, datetime], Progress]
@@ -132,7 +133,7 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
             _count_failure(job, clock())
             return steps
         steps += 1
-        if progress.finished or progress.pause:
+        if progress.finished or progress.again_in is not None:
             return steps
         now = clock()
         if now >= ends:
@@ -157,7 +158,7 @@ def _step(job: Job, now: datetime) -> Progress:
             failures=0,
             state=JobState.DONE if progress.finished else JobState.RUNNING,
             finished_at=now if progress.finished else None,
-            lease_until=None if progress.finished else now + (progress.pause or LEASE),
+            lease_until=None if progress.finished else now + (progress.again_in or LEASE),
         )
         if not changed:
             raise _Overtaken

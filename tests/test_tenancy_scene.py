@@ -270,6 +270,11 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "gap": Gap.objects.create(
             source=source, since=at, until=now, range_until=now, found_at=now, next_try_at=now
         ).pk,
+        "import": Import.objects.create(
+            source=source, way="csv", file_name="Hill.csv", created_at=now
+        ).pk,
+        "entryledger": EntryLedger.objects.create(source=source).pk,
+        "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
         "mappingpause": MappingPause.objects.create(
             mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
             text="Jumped at Hill",
@@ -281,11 +286,6 @@ def rows_of(scene: Scene) -> dict[str, Any]:
             source=source, field="field1", label="Level at Hill",
             learned_since=now, updated_at=now,
         ).pk,
-        "import": Import.objects.create(
-            source=source, way="csv", file_name="Hill.csv", created_at=now
-        ).pk,
-        "entryledger": EntryLedger.objects.create(source=source).pk,
-        "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"
         ).pk,

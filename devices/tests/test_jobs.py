@@ -74,7 +74,7 @@ def test_a_job_longer_than_one_turn_goes_on_in_the_next(kinds: None) -> None:
 def test_a_job_that_waits_lets_others_pass(kinds: None) -> None:
     def waits(job: Job, now: datetime) -> Progress:
         done = job.done + 1
-        return Progress(done, 2, {"at": done}, finished=done == 2, pause=timedelta(minutes=1))
+        return Progress(done, 2, {"at": done}, finished=done == 2, again_in=timedelta(minutes=1))
 
     register("wait", waits)
     register("count", count_up)
@@ -159,7 +159,7 @@ def test_a_long_job_does_not_delay_a_short_one(kinds: None) -> None:
 
 def test_a_job_that_waits_leaves_its_turn_to_others(kinds: None) -> None:
     register(
-        "count", lambda job, now: Progress(job.done + 1, None, {}, pause=timedelta(seconds=30))
+        "count", lambda job, now: Progress(job.done + 1, None, {}, again_in=timedelta(seconds=30))
     )
     mine = job()
     clock = Clock()

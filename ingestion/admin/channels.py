@@ -74,9 +74,9 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
         css = {
             "all": [
                 "admin_pages/verify.css",
+                "admin_pages/completeness.css",
                 "admin_pages/drift.css",
                 "admin_pages/calibrate.css",
-                "admin_pages/completeness.css",
             ]
         }
         js = ["admin_pages/verify.js"]

@@ -134,7 +134,9 @@ def import_step(job: Job, now: datetime) -> Progress:
     found = _report(job, source, gap)
     if gap.state in _UNREAD:
         text = gap.message or "Waiting for the request budget; live polls go first."
-        return Progress(done, job.total, job.cursor, message=text, report=found, pause=LOOK_AGAIN)
+        return Progress(
+            done, job.total, job.cursor, message=text, report=found, again_in=LOOK_AGAIN
+        )
     _note(job, source, found, done, now)
     return Progress(done, done, job.cursor, finished=True, message=gap.message, report=found)
 
@@ -145,7 +147,7 @@ def _begin(job: Job, source: Source, now: datetime) -> Progress:
     gap = gaps.open_gap(source, gaps.BEGINNING, until, now)
     cursor = {"gap": gap.pk, "ours": gap.pk not in known, "entries": gap.entries}
     text = "Waiting for the request budget; live polls go first."
-    return Progress(0, job.total, cursor, message=text, pause=LOOK_AGAIN)
+    return Progress(0, job.total, cursor, message=text, again_in=LOOK_AGAIN)
 
 
 def cancelled(job: Job, now: datetime) -> None:

@@ -52,7 +52,7 @@ def step(job: Job, now: datetime) -> Progress:
     if not begun:
         why, waiting = why_waiting(job, source.pk, now)
         if why:
-            return Progress(0, None, waiting, message=why, pause=PAUSE)
+            return Progress(0, None, waiting, message=why, again_in=PAUSE)
     scope = Scope.of(source)
     if not begun:
         total, report = _begin(order, scope)
