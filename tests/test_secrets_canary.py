@@ -115,7 +115,15 @@ SECTIONS = {
         "calibrationversion",
         "job",
     ),
-    "ingestion": ("pollstate", "polllog", "rejection", "gap", "import"),
+    "ingestion": (
+        "pollstate",
+        "polllog",
+        "rejection",
+        "gap",
+        "import",
+        "mappingpause",
+        "fieldprofile",
+    ),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),
 }

@@ -35,6 +35,7 @@ from ingestion.models import (
     ConnectionMinute,
     EntryLedger,
     FieldProfile,
+    FormerField,
     Gap,
     Import,
     MappingPause,
@@ -277,6 +278,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "mappingpause": MappingPause.objects.create(
             mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
             text="Jumped at Hill",
+        ).pk,
+        "formerfield": FormerField.objects.create(
+            mapping=hill.mapping, source=source, field="field2", until=at
         ).pk,
         "fieldprofile": FieldProfile.objects.create(
             source=source, field="field1", label="Level at Hill",

@@ -298,8 +298,8 @@ def test_polls_that_began_before_the_change_end_first(scene: Scene) -> None:
         source=scene.channel, next_poll_at=FAR, claim_order=FAR, lease_until=FAR, claim_token=7
     )
     Gap.objects.create(
-        source=scene.channel, since=START, until=FAR, found_at=START, next_try_at=FAR,
-        lease_until=held,
+        source=scene.channel, since=START, until=FAR, range_until=FAR, found_at=START,
+        next_try_at=FAR, lease_until=held,
     )  # fmt: skip
     job = scene.ask()
     scene.work(seconds=5)
