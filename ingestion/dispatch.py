@@ -68,7 +68,7 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     wanted = set(due) | set(gaps)
     for connection in Connection.objects.filter(pk__in=wanted, enabled=True):
         served = _serve_polls(connection, due.get(connection.pk, 0), clock, gate, queues, done)
-        if served and connection.pk in gaps and has_room(connection, clock()):
+        if served and connection.pk in gaps and has_room(connection, clock(), TICK_S):
             _serve_pages(connection, clock, gate, queues, done)
     return done
 
