@@ -119,7 +119,7 @@ def _book(connection: Connection, wanted: int, gate: Gate) -> Reservation:
     admits = gate.snapshot(route.host, route.group, route.rate).admits
     n = wanted if admits is None else min(wanted, admits)
     if not n:
-        return Reservation(granted=0, wait_s=0.0, interval_s=0.0, end=0)
+        return Reservation(granted=0, wait_s=0.0, interval_s=0.0, last=0)
     return gate.reserve(route.group, route.rate, n, TICK_S)
 
 
