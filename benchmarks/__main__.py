@@ -28,6 +28,8 @@ class Benchmark:
 BENCHMARKS = {
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
+    "retention": Benchmark("benchmarks.retention", postgresql=True),
+    "write": Benchmark("benchmarks.write", postgresql=True),
 }
 
 

@@ -75,9 +75,16 @@ class ReadingStore(Protocol):
     def drop_before(self, before: datetime) -> int:
         """Drop readings older than `before` (tiers stay) and refuse such samples from now on.
 
-        Two days more are kept, so that every day which can still change has all its readings.
-        Only what is rolled up is dropped. Returns how many rows went.
+        Two days more are kept, so that every day which can still change has all its readings; an
+        engine that drops whole months keeps up to a month more. Only what is rolled up is dropped.
+        Returns about how many rows went.
         """
+
+    def drop_received_before(self, before: datetime) -> int:
+        """Drop entries as received that are older than `before`; about how many rows went."""
+
+    def prepare(self, now: datetime) -> None:
+        """Make room for the coming months; called now and then, harmless at any time."""
 
     def roll_up(self, now: datetime) -> int:
         """Bring the tiers up to date with everything committed; returns how many buckets changed.

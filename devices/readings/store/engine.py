@@ -76,6 +76,18 @@ class Engine(ABC):
     def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
         """Run `sql`, whose `{rows}` stands for rows of the given PostgreSQL types, to insert."""
 
+    @abstractmethod
+    def make_ahead(self, table: Table, now: datetime) -> None:
+        """Make room for the rows of the coming months."""
+
+    @abstractmethod
+    def drop_until(self, table: Table, owners: str, until: datetime) -> int:
+        """Drop rows older than `until`, or as many of them as go without touching the others.
+
+        `owners` is the table whose ids the first column of the key holds. Returns about how many
+        rows went.
+        """
+
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""
         with connection.cursor() as cursor:

@@ -13,6 +13,7 @@ import psycopg
 from django.db import connection
 
 from devices.readings.instants import to_millisecond
+from devices.readings.store import partitions
 from devices.readings.store.engine import Engine
 from devices.readings.store.tables import Key, Record, Table
 
@@ -81,6 +82,7 @@ class PostgresqlEngine(Engine):
         """One statement; it returns only which records were there already."""
         columns = ", ".join(table.columns)
         key = ", ".join(table.key)
+        partitions.ensure(table.name, {partitions.month_of(record[1]) for record in records})
         with self._cursor() as cursor:
             source, params = self._staged(cursor, table, records)
             chosen = ", ".join(
@@ -156,6 +158,14 @@ class PostgresqlEngine(Engine):
                 f"FROM unnest({arrays}) AS n({names}) WHERE {where}",
                 _columns([(*key, *values) for key, values in records], len(columns)),
             )
+
+    def make_ahead(self, table: Table, now: datetime) -> None:
+        """Partitions of this month and the next two."""
+        partitions.make_ahead(table.name, now)
+
+    def drop_until(self, table: Table, owners: str, until: datetime) -> int:
+        """Whole months only, for nothing; what is left of a month goes with it later."""
+        return partitions.drop(table.name, until)
 
     def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
         """One statement over arrays."""

@@ -57,6 +57,14 @@ class SqlStore:
         """Drop old readings and refuse such samples from now on."""
         return rolling.drop_before(self.engine, before)
 
+    def drop_received_before(self, before: datetime) -> int:
+        """Drop old entries as received."""
+        return rolling.drop_received_before(self.engine, before)
+
+    def prepare(self, now: datetime) -> None:
+        """Make room for the coming months."""
+        rolling.prepare(self.engine, now)
+
     def roll_up(self, now: datetime) -> int:
         """Bring the tiers up to date."""
         return rolling.roll_up(self.engine, now)

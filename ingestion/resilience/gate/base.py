@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from ingestion.resilience.gate.budget import PausedBy
+from ingestion.resilience.gate.budget import MICROS, PausedBy
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
 
 
@@ -42,6 +42,12 @@ class Reservation:
         if not 0 <= slot < self.granted:
             raise IndexError(f"slot {slot} of {self.granted}")
         return self.wait_s + slot * self.interval_s
+
+    def starts_at(self, slot: int) -> float:
+        """When a granted slot may start, in the gate's own time (`Gate.now`)."""
+        if not 0 <= slot < self.granted:
+            raise IndexError(f"slot {slot} of {self.granted}")
+        return self.last / MICROS - (self.granted - 1 - slot) * self.interval_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,9 @@ class Gate(Protocol):
     Of an account's settings the newest govern (`RatePolicy.revision`), whoever brings them.
     """
 
+    def now(self) -> float:
+        """The gate's own time in seconds: that of all slots, whatever a machine's clock says."""
+
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """Book up to `n` slots that start within `max_wait_s` (finite)."""
 
@@ -209,8 +218,12 @@ class Gate(Protocol):
     ) -> None:
         """What came of the requests of one passage, in their order; as many single records.
 
-        Those after the one that opens the circuit are late answers from an earlier state. A
-        passage that let nothing through has nothing to tell.
+        <<<<<<< HEAD
+                Those after the one that opens the circuit are late answers from an earlier state. A
+                passage that let nothing through has nothing to tell.
+        =======
+                Those after the one that opens the circuit are late answers from an earlier state.
+        >>>>>>> main
         """
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:

@@ -319,7 +319,12 @@ local function snapshot()
   return answer
 end
 
+local function time()
+  return { text(now) }
+end
+
 local operations = {
+  now = time,
   reserve = reserve, refund = refund, pause = pause, offer = offer,
   enter = enter, record = record, snapshot = snapshot,
 }

@@ -37,6 +37,10 @@ class LocalGate:
         budget.follow(policy)
         return budget
 
+    def now(self) -> float:
+        """See `Gate.now`."""
+        return self._now() / MICROS
+
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """See `Gate.reserve`."""
         with self._lock:

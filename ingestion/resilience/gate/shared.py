@@ -56,6 +56,10 @@ class RedisGate:
             ) from error
         return [float(item) for item in cast("list[bytes | str]", answer)]
 
+    def now(self) -> float:
+        """See `Gate.now`."""
+        return self._run("now", "", "", {})[0] / MICROS
+
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """See `Gate.reserve`."""
         args = {"rate": _rate(policy), "n": n, "max_wait": micros(max_wait_s)}
