@@ -12,9 +12,11 @@ class IngestionConfig(AppConfig):
     verbose_name = "Ingestion"
 
     def ready(self) -> None:
-        """Answer the dashboards' questions about polling."""
-        # Both need models, which exist only now.
+        """Answer the dashboards' questions about polling, and follow the configuration."""
+        # All need models, which exist only now.
+        from ingestion import enrolment
         from ingestion.way_in import Ingestion
         from realtime.way_in import register
 
         register(Ingestion())
+        enrolment.listen()
