@@ -15,6 +15,7 @@ from simulator.channels import Channels
 from simulator.clock import Clock
 from simulator.control import Control
 from simulator.faults import Faults
+from simulator.fleet import fleet
 from simulator.journal import Journal
 from simulator.messages import TEXT, Answer, Request
 from simulator.network import DEAD_AFTER_S, network
@@ -50,6 +51,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--replay", type=Path, metavar="FOLDER", help="serve its *.json and *.csv recordings too"
+    )
+    parser.add_argument(
+        "--fleet",
+        metavar="25x10,75x30",
+        help="serve so many more channels with an entry every so many seconds",
     )
     parser.add_argument(
         "--state", type=Path, metavar="FILE", help="remember when the dead sensor fell silent"
@@ -125,6 +131,8 @@ def main() -> int:
     clock = Clock()
     try:
         channels = Channels(network(dead_since(arguments.state, clock)))
+        for generated in fleet(arguments.fleet) if arguments.fleet else ():
+            channels.add(generated)
         if arguments.replay:
             for recorded in load_folder(
                 arguments.replay, [channel.facts.id for channel in channels]

@@ -14,7 +14,7 @@ from simulator.channels import Channels
 from simulator.clock import Clock
 from simulator.distortions import seen_through
 from simulator.faults import Fault, Faults
-from simulator.journal import Journal, Visit
+from simulator.journal import Journal, Times, Visit
 from simulator.limiter import Limiter
 from simulator.messages import Answer, Request
 from simulator.query import PLAIN, BadQuery, key_of
@@ -92,9 +92,8 @@ class Api:
         channel = route.channel if route else None
         key = key_of(request.headers, request.params)
         path = _KEY.sub(r"\1***", request.target) if key else request.target
-        visit = self.journal.arrive(
-            time.time(), self.clock.now(), channel, path, key=key is not None
-        )
+        times = Times(time.time(), time.monotonic(), self.clock.now())
+        visit = self.journal.arrive(times, channel, path, key=key is not None)
         met = self.faults.meet(channel)
         try:
             outcome = self._outcome(request, route, key, met)

@@ -91,6 +91,8 @@ class Control:
             "POST /control/journal": self._set_journal,
             "DELETE /control/journal": self._reset_journal,
             "GET /control/rows": self._rows,
+            "GET /control/ages": self._ages,
+            "GET /control/pace": self._pace,
             "POST /control/reset": self._reset,
         }
 
@@ -182,7 +184,7 @@ class Control:
         )
 
     def _set_journal(self, _request: Request, body: Body) -> object:
-        self._api.journal.record_rows = bool(body.get("record_rows"))
+        self._api.journal.record(bool(body.get("record_rows")), self._api.clock.now())
         return {"record_rows": self._api.journal.record_rows}
 
     def _reset_journal(self, _request: Request, _body: Body) -> object:
@@ -201,9 +203,9 @@ class Control:
         start, end = _instant(params, "start"), _instant(params, "end")
         if params.get("served") == "true":
             rows = [
-                row
-                for row in self._api.journal.served(channel_id)
-                if (start is None or row.at >= start) and (end is None or row.at <= end)
+                one.row
+                for one in self._api.journal.served(channel_id)
+                if (start is None or one.row.at >= start) and (end is None or one.row.at <= end)
             ]
         else:
             seen = seen_through(
@@ -214,10 +216,36 @@ class Control:
             )
         return {"channel": channel_id, "count": len(rows), "rows": _rows_json(rows)}
 
+    def _ages(self, _request: Request, _body: Body) -> object:
+        """How old each row was when it was first answered, in seconds, by channel; rows of before
+        recording began are left out.
+        """
+        since = self._api.journal.recording_since
+        return {
+            str(channel.facts.id): [
+                round(one.age_s, 3)
+                for one in self._api.journal.served(channel.facts.id)
+                if one.row.at >= since
+            ]
+            for channel in self._api.channels
+        }
+
+    def _pace(self, request: Request, _body: Body) -> object:
+        """Requests for channels between two instants of the steady clock, which it names, and the
+        most in any window.
+        """
+        now = time.monotonic()
+        since, until = _instant(request.params, "since"), _instant(request.params, "until")
+        window = _instant(request.params, "window_s")
+        if not window:
+            raise ControlError("window_s (seconds) is needed")
+        start, end = since or 0.0, now if until is None else until
+        return {"now": now, **self._api.journal.pace(window, start, end)}
+
     def _reset(self, request: Request, body: Body) -> object:
         """Everything as at the start: no faults, no limiter, real time, empty journal."""
         self._api.faults.clear()
         self._end_limiter(request, body)
         self._reset_journal(request, body)
-        self._api.journal.record_rows = False
+        self._api.journal.record(False, self._api.clock.now())
         return self._reset_clock(request, body)

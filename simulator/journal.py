@@ -2,6 +2,10 @@
 never written down.
 """
 
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,12 +15,24 @@ from simulator.channels import Row
 _KEPT = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """One instant on three clocks: real epoch seconds, steady, simulated."""
+
+    real: float
+    monotonic: float
+    simulated: float
+
+
 @dataclass(slots=True)
 class Visit:
-    """One request. Times are real epoch seconds, but `simulated` is the simulator's clock."""
+    """One request. Times are real epoch seconds, but `simulated` is the simulator's clock and
+    `monotonic` this machine's steady one, which nobody sets.
+    """
 
     number: int
     arrived: float
+    monotonic: float
     simulated: float
     channel: int | None
     path: str
@@ -32,6 +48,7 @@ class Visit:
         return {
             "number": self.number,
             "arrived": self.arrived,
+            "monotonic": self.monotonic,
             "simulated": self.simulated,
             "channel": self.channel,
             "path": self.path,
@@ -65,6 +82,23 @@ class Tally:
         }
 
 
+Identity = tuple[float, int | str | None]
+"""What tells rows of a channel apart: time and entry number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A row that was answered, and the simulated instant at which it first was."""
+
+    row: Row
+    first: float
+
+    @property
+    def age_s(self) -> float:
+        """How old the row was when it was first answered."""
+        return self.first - self.row.at
+
+
 class Journal:
     """The newest 20,000 requests and exact counters since the last reset."""
 
@@ -73,7 +107,9 @@ class Journal:
         self._visits: deque[Visit] = deque(maxlen=_KEPT)
         self._tallies: dict[int, Tally] = {}
         self.record_rows = False
-        self._served: dict[int, set[Row]] = {}
+        self.recording_since = 0.0
+        self._served: dict[int, dict[Identity, Served]] = {}
+        self._arrivals = array("d")
 
     def reset(self) -> None:
         """Forget everything; requests still in flight stay counted as such until they end."""
@@ -83,10 +119,13 @@ class Journal:
             tally.statuses.clear()
         self._visits.clear()
         self._served.clear()
+        del self._arrivals[:]
 
-    def arrive(
-        self, arrived: float, simulated: float, channel: int | None, path: str, *, key: bool
-    ) -> Visit:
+    def record(self, wanted: bool, now: float) -> None:
+        """Begin (or end) to remember every row served; `now` is simulated time."""
+        self.record_rows, self.recording_since = wanted, now
+
+    def arrive(self, times: Times, channel: int | None, path: str, *, key: bool) -> Visit:
         """Note a request that has just come in."""
         self.total.requests += 1
         in_flight = 0
@@ -96,7 +135,17 @@ class Journal:
             in_flight = tally.in_flight
         if channel is not None:
             self._tallies[channel].requests += 1
-        visit = Visit(self.total.requests, arrived, simulated, channel, path, key, in_flight)
+            self._arrivals.append(times.monotonic)
+        visit = Visit(
+            self.total.requests,
+            times.real,
+            times.monotonic,
+            times.simulated,
+            channel,
+            path,
+            key,
+            in_flight,
+        )
         self._visits.append(visit)
         return visit
 
@@ -107,7 +156,9 @@ class Journal:
             tally.statuses[status] += 1
             tally.rows += len(rows)
         if self.record_rows and visit.channel is not None and rows:
-            self._served.setdefault(visit.channel, set()).update(rows)
+            served = self._served.setdefault(visit.channel, {})
+            for row in rows:
+                served.setdefault((row.at, row.entry_id), Served(row, visit.simulated))
 
     def leave(self, visit: Visit, finished: float) -> None:
         """Note that the answer is out, or given up."""
@@ -115,9 +166,19 @@ class Journal:
         for tally in self._of(visit.channel):
             tally.in_flight -= 1
 
-    def served(self, channel: int) -> Iterable[Row]:
+    def served(self, channel: int) -> Iterable[Served]:
         """The rows answered since recording of rows was switched on, in order of time."""
-        return sorted(self._served.get(channel, ()), key=lambda row: row.at)
+        return sorted(self._served.get(channel, {}).values(), key=lambda one: one.row.at)
+
+    def pace(self, window_s: float, since: float, until: float) -> dict[str, object]:
+        """How many requests for channels arrived between two monotonic instants, and the most of
+        them within any `window_s` seconds.
+        """
+        low, high = bisect_left(self._arrivals, since), bisect_right(self._arrivals, until)
+        return {
+            "arrivals": high - low,
+            "most_in_a_window": _most(self._arrivals[low:high], window_s),
+        }
 
     def as_json(self, channel: int | None, after: int, limit: int) -> dict[str, object]:
         """Counters, and the requests numbered above `after` (of a channel or all), oldest first."""
@@ -142,3 +203,13 @@ class Journal:
         if tally is None:
             tally = self._tallies[channel] = Tally()
         return self.total, tally
+
+
+def _most(arrivals: array[float], window_s: float) -> int:
+    """The most arrivals in any half-open window of that length: what a strict server counts."""
+    most = first = 0
+    for place, at in enumerate(arrivals):
+        while arrivals[first] <= at - window_s:
+            first += 1
+        most = max(most, place - first + 1)
+    return most

@@ -42,12 +42,16 @@ class GeneratedChannel:
     """A channel whose rows are computed when asked for; `reports_until(now)` bounds them."""
 
     def __init__(
-        self, facts: Facts, source: Equipment, reports_until: Callable[[float], float]
+        self,
+        facts: Facts,
+        source: Equipment,
+        reports_until: Callable[[float], float],
+        begins: float | None = None,
     ) -> None:
         self.facts = facts
         self._source = source
         self._until = reports_until
-        self._created = ORIGIN + facts.id % 9 + 1
+        self._created = ORIGIN + facts.id % 9 + 1 if begins is None else begins
         self._rows: dict[int, Row] = {}
 
     def _due(self, index: int) -> float:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,8 +95,11 @@ class SqliteEngine(Engine):
                 [(*values, *key) for key, values in records],
             )
 
-    def make_ahead(self, table: Table, now: datetime) -> None:
+    def make_room(self, table: str, instants: Collection[datetime]) -> None:
         """Nothing to do: rows of all months live in one table."""
+
+    def make_ahead(self, table: Table, now: datetime) -> None:
+        """Nothing to do either."""
 
     def drop_until(self, table: Table, owners: str, until: datetime) -> int:
         """One short transaction for each owner: writers never wait long."""
