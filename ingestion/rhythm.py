@@ -17,6 +17,17 @@ from ingestion.models import PollState
 from ingestion.polling import Asked
 from ingestion.resilience.classify import Outcome
 
+# The columns that `after_poll` changes.
+CHANGED = (
+    "lease_until",
+    "next_poll_at",
+    "urgency",
+    "cadence_s",
+    "spread_s",
+    "phase_trust",
+    "unheard",
+)
+
 
 def after_poll(
     state: PollState, asked: Asked, newest_at: datetime | None, now: datetime

@@ -7,7 +7,6 @@ from django.db import models
 
 from devices.models import Priority
 
-
 # What a new site starts from. Measured: at 2.25 times the budget, 500 mixed channels keep the
 # critical ones below 15 s and the low ones below 500 s (docs/decisions/0009).
 STANDARD_SLACK_S = {
