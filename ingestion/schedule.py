@@ -50,15 +50,15 @@ def next_due(turn: Turn, now: float, chance: float) -> float:
     """
     effects = EFFECTS[turn.kind]
     spread = 1 + JITTER * chance
-    if effects.outcome in NOT_ITS_OWN:
-        backoff = SOON_S * 2.0 ** min(turn.failures, 20)
-        return min(turn.due, now) + min(turn.interval_s, backoff) * spread
-    wait = turn.interval_s * spread
     if effects.quarantine:
         doubled = turn.interval_s * 2.0 ** min(turn.failures + 1, 20)
         wait = min(doubled, max(LONGEST_QUARANTINE_S, turn.interval_s)) * spread
-    elif effects.outcome in (Outcome.OK, Outcome.EMPTY):
-        wait = _locked(turn, now) or wait
+    elif effects.outcome in NOT_ITS_OWN:
+        backoff = SOON_S * 2.0 ** min(turn.failures, 20)
+        return min(turn.due, now) + min(turn.interval_s, backoff) * spread
+    else:
+        answered = effects.outcome in (Outcome.OK, Outcome.EMPTY)
+        wait = (_locked(turn, now) if answered else None) or turn.interval_s * spread
     return now + max(wait, turn.provider_wait_s or 0.0)
 
 
@@ -89,10 +89,10 @@ def _locked(turn: Turn, now: float) -> float | None:
 def first_due(now: float, source: int, newcomers: int, slot_s: float) -> float:
     """When a new source is asked first: one at once, many spread by their number.
 
-    Together they take at most half of their account's budget (a slot every `slot_s`), so that
-    those who are there already are not held up.
+    They become due as fast as their account's budget (a slot every `slot_s`) could serve them, not
+    all at once: so those who are there already have their turns in between.
     """
-    span = 2 * newcomers * slot_s
+    span = newcomers * slot_s
     if newcomers <= 1 or span < FEW_S:
         return now
     return now + span * (source * _GOLDEN % 1)

@@ -21,6 +21,7 @@ from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
 Row = tuple[int, int, float]
+TOO_SOON_S = 0.5
 JOB_PATIENCE = timedelta(seconds=10)
 
 
@@ -34,9 +35,27 @@ def _queue_pages(claims: Sequence[Claim]) -> None:
 
 @shared_task(name="ingestion.dispatch")
 def run_dispatch() -> None:
-    """Once a second: hand out what is due. No Redis, no budget: then nothing is asked."""
+    """Once a second: hand out what is due. No Redis, no budget: then nothing is asked.
+
+    A tick just after another (a second clock, or ticks that piled up) has nothing to do.
+    """
+    age_s = pulse.age_s(pulse.DISPATCH)
+    if age_s is not None and age_s < TOO_SOON_S:
+        return
     dispatch(timezone.now, equipment().gate, Queues(polls=_queue_polls, pages=_queue_pages))
     pulse.beat(pulse.DISPATCH)
+
+
+@shared_task(name="ingestion.align")
+def run_align() -> None:
+    """Raise the priority of sources whose device is in alert, lower those that are well."""
+    align_with_alerts()
+
+
+@shared_task(name="ingestion.reconcile")
+def run_reconcile() -> None:
+    """Put right what passed by the models: a schedule in step with the configuration."""
+    reconcile(timezone.now())
 
 
 @shared_task(name="ingestion.poll", time_limit=90)

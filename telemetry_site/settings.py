@@ -196,10 +196,21 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
+    # What expires is judged by the worker's clock, which may differ from beat's by seconds.
     "Dispatch due sources": {
         "task": "ingestion.dispatch",
         "schedule": 1.0,
-        "options": {"queue": "dispatch", "expires": 1},
+        "options": {"queue": "dispatch", "expires": 10},
+    },
+    "Raise the priority of devices in alert": {
+        "task": "ingestion.align",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "Keep the schedule in step with the configuration": {
+        "task": "ingestion.reconcile",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "Bring rollups up to date": {
         "task": "ingestion.roll_up",
@@ -209,7 +220,7 @@ CELERY_BEAT_SCHEDULE = {
     "Carry on with jobs": {
         "task": "ingestion.jobs",
         "schedule": 2.0,
-        "options": {"expires": 2},
+        "options": {"expires": 10},
     },
     "Prune logs and old readings": {
         "task": "ingestion.prune",
