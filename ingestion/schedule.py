@@ -86,13 +86,13 @@ def _locked(turn: Turn, now: float) -> float | None:
     return cadence.wait_s(turn.cadence, now - turn.newest, turn.interval_s)
 
 
-def first_due(now: float, source: int, newcomers: int, slot_s: float) -> float:
-    """When a new source is asked first: one at once, many spread by their number.
+def first_due(now: float, place: int, newcomers: int, slot_s: float) -> float:
+    """When a new source is asked first: the first of them at once, many spread by their `place`.
 
-    They become due as fast as their account's budget (a slot every `slot_s`) could serve them, not
-    all at once: so those who are there already have their turns in between.
+    Together they take at most half of their account's budget (a slot every `slot_s`), so that
+    those who are there already are not held up, and later they do not all come in one wave.
     """
-    span = newcomers * slot_s
-    if newcomers <= 1 or span < FEW_S:
+    span = 2 * newcomers * slot_s
+    if span < FEW_S:
         return now
-    return now + span * (source * _GOLDEN % 1)
+    return now + span * (place * _GOLDEN % 1)

@@ -15,6 +15,7 @@ from devices.readings.rollups import roll_up
 from ingestion import pulse
 from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
+from ingestion.enrolment import align_with_alerts, reconcile
 from ingestion.equipment import batch_equipment, equipment
 from ingestion.housekeeping import prune_logs
 from ingestion.trouble import resolve_obsolete
