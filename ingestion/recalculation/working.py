@@ -15,6 +15,7 @@ from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source
 from devices.readings.samples import Correction, Received, ReceivedRequest, Sample
 from devices.readings.store import get_store
+from ingestion import rejections
 from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, PollState, SourceEvent
 from ingestion.recalculation.asking import Order, earlier
@@ -156,7 +157,7 @@ def _once(scope: Scope, page: Sequence[Received], now: datetime) -> Counter[str]
     foreign = scope.not_ours(identities)
     gone = [one for one in differences.gone if not _is_foreign(one, foreign)]
     correction = store.correct(differences.samples, gone)
-    record_refusals(scope.source, differences.refusals, now)
+    rejections.record({scope.source.pk: differences.refusals}, now)
     withdraw(scope.source, scope.rules.usable, page, differences.refusals)
     refused = {f"refused:{reason}": count for reason, count in differences.reasons.items()}
     return _counted(correction) + Counter(refused)

@@ -15,6 +15,7 @@ from devices.readings.samples import Origin, Sample
 from devices.readings.store import get_store
 from devices.readings.tests.network import recomputed
 from devices.readings.tests.test_rollups import TIERS, assert_same, stored
+from ingestion import rejections
 from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, PollState, Rejection, SourceEvent
 from ingestion.recalculation import request, working
@@ -190,19 +191,20 @@ def test_a_killed_worker_goes_on_where_it_was(
     scene.correct(scale=2.0)
     job = scene.ask()
     pages = iter([1, 2])
+    real = rejections.record
 
-    def dies_in_the_third(*args: Any) -> int:
+    def dies_in_the_third(*args: Any) -> Any:
         if next(pages, None) is None:
             raise Killed
-        return record_refusals(*args)
+        return real(*args)
 
-    monkeypatch.setattr(working, "record_refusals", dies_in_the_third)
+    monkeypatch.setattr(rejections, "record", dies_in_the_third)
     with pytest.raises(Killed):
         scene.work()
     job.refresh_from_db()
     assert (job.done, job.total) == (20, 35)
     scene.now += timedelta(minutes=5)
-    monkeypatch.setattr(working, "record_refusals", record_refusals)
+    monkeypatch.setattr(rejections, "record", real)
     scene.work()
 
     job.refresh_from_db()
