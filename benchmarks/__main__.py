@@ -26,8 +26,10 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
+    "phase": Benchmark("benchmarks.phase"),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
 }

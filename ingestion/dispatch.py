@@ -6,7 +6,7 @@ is a lease with a fencing token and leaves `next_poll_at` alone, so that a crash
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -86,6 +86,16 @@ class _Account:
     booked: Reservation | None = None
 
     @property
+    def polls_due(self) -> bool:
+        """Whether any of its polls is due (annotated by `accounts_with_work`)."""
+        return bool(getattr(self.connection, "polls_due", False))
+
+    @property
+    def gaps_due(self) -> bool:
+        """Whether any of its gaps waits for a page (annotated by `accounts_with_work`)."""
+        return bool(getattr(self.connection, "gaps_due", False))
+
+    @property
     def busy(self) -> bool:
         """Whether due polls may be left for the next tick."""
         return self.trial or len(self.rows) >= self.room
@@ -99,57 +109,64 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     now = clock()
     enrol_new(now)
     done = Dispatched()
-    slack_s = slacks()
-    accounts = list(_accounts(accounts_with_work(now), gate))
-    for account in accounts:
-        if account.connection.polls_due:  # type: ignore[attr-defined]  # annotated
-            account.rows = candidates(account.connection, account.room, slack_s, now)
-            _book(account, gate)
+    accounts = _accounts(list(accounts_with_work(now)), gate)
+    _book(accounts, gate, now)
     _hand_out_polls(accounts, clock, gate, queues, done)
     for account in accounts:
-        if account.connection.gaps_due and not account.busy:  # type: ignore[attr-defined]
+        if account.gaps_due and not account.busy:
             _hand_out_page(account, clock, gate, queues, done)
     return done
 
 
-def _accounts(connections: Iterable[Connection], gate: Gate) -> Iterable[_Account]:
+def _accounts(connections: Sequence[Connection], gate: Gate) -> list[_Account]:
     """Those whose host may be asked and whose budget has a free slot before the next tick."""
-    for connection in connections:
-        route = route_of(connection)
-        snapshot = gate.snapshot(route.host, route.group, route.rate)
-        room = snapshot.slots_within(AHEAD_S)
-        if snapshot.admits is not None:
-            room = min(room, snapshot.admits)
+    routes = [route_of(one) for one in connections]
+    looks = gate.snapshots([(one.host, one.group, one.rate) for one in routes]) if routes else []
+    accounts = []
+    for connection, route, look in zip(connections, routes, looks, strict=True):
+        room = look.slots_within(AHEAD_S)
+        if look.admits is not None:
+            room = min(room, look.admits)
         if room > 0:
-            yield _Account(connection, route, room, trial=snapshot.admits is not None)
+            accounts.append(_Account(connection, route, room, trial=look.admits is not None))
+    return accounts
 
 
-def _book(account: _Account, gate: Gate) -> None:
-    """Book a slot for each row, and keep no more rows than slots."""
-    if account.rows and account.trial and not gate.offer(account.route.host, OFFER_S):
-        account.rows = []
-    if account.rows:
-        route = account.route
-        account.booked = gate.reserve(route.group, route.rate, len(account.rows), AHEAD_S)
-        account.rows = account.rows[: account.booked.granted]
+def _book(accounts: Sequence[_Account], gate: Gate, now: datetime) -> None:
+    """Find the due rows and book a slot for each; no account keeps more rows than slots."""
+    room = {one.connection.pk: one.room for one in accounts if one.polls_due}
+    if not room:
+        return
+    rows = candidates(room, slacks(), now)
+    for account in accounts:
+        account.rows = rows.get(account.connection.pk, [])
+        if account.trial and account.rows and not gate.offer(account.route.host, OFFER_S):
+            account.rows = []
+    asking = [one for one in accounts if one.rows]
+    wanted = [(one.route.group, one.route.rate, len(one.rows)) for one in asking]
+    for account, booked in zip(asking, gate.reserve_many(wanted, AHEAD_S), strict=True):
+        account.booked = booked
+        account.rows = account.rows[: booked.granted]
 
 
 def _hand_out_polls(
     accounts: Sequence[_Account], clock: Clock, gate: Gate, queues: Queues, done: Dispatched
 ) -> None:
+    """Lease the rows and send them off in the order of their slots, accounts mixed."""
     keys = [row.pk for account in accounts for row in account.rows]
     if not keys:
         return
     tokens = lease(keys, clock())
+    claims: list[Claim] = []
     for account in accounts:
-        if account.booked is None:
-            continue
-        held = [(row.pk, tokens[row.pk]) for row in account.rows if row.pk in tokens]
-        claims = _claims(held, account.booked)
-        for start in range(0, len(claims), settings.POLL_BATCH):
-            queues.polls(claims[start : start + settings.POLL_BATCH])
-        _refund(account.route, account.booked, len(claims), gate)
-        done.polls += len(claims)
+        if account.booked is not None:
+            held = [(row.pk, tokens[row.pk]) for row in account.rows if row.pk in tokens]
+            claims += _claims(held, account.booked)
+            _refund(account.route, account.booked, len(held), gate)
+    claims.sort(key=lambda one: one.not_before)
+    for start in range(0, len(claims), settings.POLL_BATCH):
+        queues.polls(claims[start : start + settings.POLL_BATCH])
+    done.polls += len(claims)
 
 
 def _hand_out_page(

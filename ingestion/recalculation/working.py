@@ -23,7 +23,6 @@ from ingestion.recalculation.comparing import compare
 from ingestion.recalculation.rejections import withdraw
 from ingestion.recalculation.scope import Scope
 from ingestion.recalculation.words import told
-from ingestion.rejections import record_refusals
 from ingestion.tell import tell_recalculated
 
 PAGE = 2_000

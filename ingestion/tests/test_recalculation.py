@@ -20,7 +20,6 @@ from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, PollState, Rejection, SourceEvent
 from ingestion.recalculation import request, working
 from ingestion.recalculation.comparing import Differences, compare
-from ingestion.rejections import record_refusals
 from ingestion.tests.recalculated import FAR, START, Scene
 
 pytestmark = pytest.mark.django_db
@@ -103,8 +102,8 @@ def test_a_paused_mapping_keeps_its_readings(scene: Scene) -> None:
     scene.receive(["1", "2"])
     scene.correct(remote_label="Level", scale=10.0)
     PollState.objects.create(
-        source=scene.channel, connection=scene.channel.connection, next_poll_at=FAR, last_success_at=START,
-        labels={"field1": "Temperature"},
+        source=scene.channel, connection=scene.channel.connection, next_poll_at=FAR,
+        last_success_at=START, labels={"field1": "Temperature"},
     )  # fmt: skip
 
     job = scene.recalculate()
