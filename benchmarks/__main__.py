@@ -26,6 +26,8 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "backfill": Benchmark("benchmarks.backfill", postgresql=True),
+    "backfill-sqlite": Benchmark("benchmarks.backfill"),
     "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),

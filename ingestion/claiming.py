@@ -20,6 +20,8 @@ from ingestion.models import Gap, GapState, PollState
 from ingestion.models.poll_state import BY_HAND
 from ingestion.resilience.policy import RetryPolicy
 
+# Slots are booked so far ahead: until the next tick, and a late one costs no slot.
+AHEAD_S = 2.0
 EXPIRES_S = 20
 DEADLINE_S = 30
 # Longer than a message may wait, a batch may run and its last request may take together, with
@@ -95,14 +97,6 @@ def accounts_with_work(now: datetime) -> models.QuerySet[Connection]:
         .filter(Q(polls_due=True) | Q(gaps_due=True))
         .order_by("pk")
     )
-
-
-def due_by(account: Connection, until: datetime, now: datetime) -> bool:
-    """Whether a poll of the account is due by `until`."""
-    soon = PollState.objects.filter(
-        free(now), active=True, urgency__in=CLASSES, next_poll_at__lte=until, connection=account
-    )
-    return soon.exists()
 
 
 def candidates(

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
 
 from devices.models import Connection
 from ingestion.claiming import (
+    AHEAD_S,
     DEADLINE_S,
     EXPIRES_S,
     LEASE,
     Candidate,
     accounts_with_work,
     candidates,
-    due_by,
     lease,
     lease_rows,
     open_gaps,
 )
 from ingestion.claims import Claim
 from ingestion.enrolment import enrol, enrol_new
+from ingestion.gaps.lane import has_room
 from ingestion.models import Gap, PollState, slacks
 from ingestion.models.poll_state import BY_HAND
 from ingestion.resilience.gate import Gate, Reservation
@@ -35,6 +36,7 @@ from ingestion.resilience.policy import Route
 from ingestion.rules import route_of
 
 __all__ = [
+    "AHEAD_S",
     "DEADLINE_S",
     "EXPIRES_S",
     "LEASE",
@@ -45,8 +47,6 @@ __all__ = [
     "poll_now",
 ]
 
-# Slots are booked so far ahead: until the next tick, and a late one costs no slot.
-AHEAD_S = 2.0
 # Entries of a backfill page may take their time; one page a tick and account is plenty.
 PAGES_A_TICK = 1
 # As long as the probe of a half-open host may be on its way to a worker.
@@ -91,14 +91,10 @@ class _Account:
         return bool(getattr(self.connection, "polls_due", False))
 
     @property
-    def gaps_due(self) -> bool:
-        """Whether any of its gaps waits for a page (annotated by `accounts_with_work`)."""
-        return bool(getattr(self.connection, "gaps_due", False))
-
-    @property
-    def busy(self) -> bool:
-        """Whether due polls may be left for the next tick."""
-        return self.trial or len(self.rows) >= self.room
+    def may_fill(self) -> bool:
+        """Whether gaps wait for a page (annotated alike), and no due poll is left for later."""
+        gaps_due = bool(getattr(self.connection, "gaps_due", False))
+        return gaps_due and not self.trial and len(self.rows) < self.room
 
 
 def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
@@ -113,7 +109,7 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     _book(accounts, gate, now)
     _hand_out_polls(accounts, clock, gate, queues, done)
     for account in accounts:
-        if account.gaps_due and not account.busy:
+        if account.may_fill and has_room(account.connection, clock()):
             _hand_out_page(account, clock, gate, queues, done)
     return done
 
@@ -172,11 +168,8 @@ def _hand_out_polls(
 def _hand_out_page(
     account: _Account, clock: Clock, gate: Gate, queues: Queues, done: Dispatched
 ) -> None:
-    """One page, unless a poll becomes due before the slot after it: no page delays a poll."""
+    """The pages that waited longest."""
     now, route = clock(), account.route
-    slot = timedelta(seconds=route.rate.interval_s)
-    if due_by(account.connection, now + slot, now):
-        return
     booked = gate.reserve(route.group, route.rate, PAGES_A_TICK, AHEAD_S)
     gaps = open_gaps(now).filter(source__connection=account.connection)
     tokens = lease_rows(gaps.order_by("next_try_at", "pk"), now, booked.granted)

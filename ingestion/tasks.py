@@ -19,6 +19,9 @@ from ingestion.dispatch import EXPIRES_S, Queues, dispatch
 from ingestion.enrolment import align_with_alerts, reconcile
 from ingestion.equipment import batch_equipment, equipment
 from ingestion.housekeeping import prune_logs
+from ingestion.imports.files import forget_unused_files
+from ingestion.observe.counting import count_up, prune_counts
+from ingestion.observe.edges import watch_budgets
 from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
@@ -88,12 +91,22 @@ def run_roll_up() -> None:
     resolve_obsolete(now)
 
 
+@shared_task(name="ingestion.count")
+def run_count() -> None:
+    """Count the requests of settled minutes, also after a standstill; log edges of budgets."""
+    while count_up(timezone.now()):
+        pass
+    watch_budgets(equipment().gate, pulse.client(), timezone.now())
+
+
 @shared_task(name="ingestion.prune")
 def run_prune() -> None:
     """Drop what has outlived its retention."""
     now = timezone.now()
     prune_readings(now)
     prune_logs(now)
+    forget_unused_files(now)
+    prune_counts(now)
 
 
 @shared_task(name="ingestion.jobs", time_limit=180)

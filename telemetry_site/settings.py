@@ -217,6 +217,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "Count requests": {
+        "task": "ingestion.count",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "Carry on with jobs": {
         "task": "ingestion.jobs",
         "schedule": 2.0,
@@ -230,6 +235,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 # One worker makes a batch of this many polls; see facts on Celery's cost per message.
 POLL_BATCH = 100
+# A snapshot of the ingestion page serves all its viewers for so long.
+INGESTION_STATUS_KEEP_S = 1.0
+# Pages of history that may be under way at once: fewer than the worker has processes, so that one
+# is always free for live polls.
+PAGES_AT_ONCE = 1
 # Networks that sources may be fetched from although they are private, such as 192.168.1.0/24.
 ALLOWED_PRIVATE_NETWORKS: list[str] = env.list("ALLOWED_PRIVATE_NETWORKS", default=[])
 
@@ -318,6 +328,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "COLORS": skin.COLORS,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": skin.icon}],
 }
 
 # Values change while people look: the history of readings is the readings themselves.

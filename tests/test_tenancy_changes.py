@@ -140,7 +140,7 @@ def test_alerts_of_others_cannot_be_acknowledged(tenancy: Tenancy, who: str) -> 
 
 
 @pytest.mark.parametrize("who", ["nobody", "stranger", "unattached", "member", "viewer"])
-@pytest.mark.parametrize("what", ["poll_now", "accept_names"])
+@pytest.mark.parametrize("what", ["poll_now", "decide"])
 def test_buttons_of_a_foreign_channel_do_nothing(tenancy: Tenancy, who: str, what: str) -> None:
     channel = tenancy.scene.hill.channel.pk
     due = PollState.objects.get(pk=channel).next_poll_at

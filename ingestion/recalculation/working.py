@@ -49,7 +49,7 @@ def step(job: Job, now: datetime) -> Progress:
     report: dict[str, Any] = dict(job.report)
     total = job.total
     if not job.cursor and (why := _wait(job, order, now)):
-        return Progress(0, None, {}, message=why, pause=PAUSE)
+        return Progress(0, None, {}, message=why, again_in=PAUSE)
     scope = Scope.of(source)
     if not job.cursor:
         total, report = _begin(order, scope)
@@ -66,9 +66,21 @@ def step(job: Job, now: datetime) -> Progress:
     return Progress(done, max(total or 0, done), cursor, finished, message, report)
 
 
-def _source(order: Order) -> Source:
+def cancelled(job: Job, now: datetime) -> None:
+    """Enter what was done before somebody stopped the job; it stays."""
+    source = _found(Order.of(job))
+    if source is not None and job.done:
+        _conclude(job, source, job.report, now, stopped=True)
+
+
+def _found(order: Order) -> Source | None:
     found = Source.objects.select_related("device__community")
-    source = found.prefetch_related("mappings__metric").filter(pk=order.source).first()
+    mapped = found.prefetch_related("mappings__metric", "mappings__calibrations")
+    return mapped.filter(pk=order.source).first()
+
+
+def _source(order: Order) -> Source:
+    source = _found(order)
     if source is None:
         raise JobFailed("The source was deleted meanwhile; there is nothing to recalculate.")
     return source
@@ -100,7 +112,7 @@ def _begin(order: Order, scope: Scope) -> tuple[int, dict[str, Any]]:
         **dict.fromkeys(("recomputed", "changed", "new", "removed", "too_old"), 0),
         "refused": {},
         "not_recomputed": lost,
-        "received_from": first[0].at.isoformat() if first else None,
+        "received_from": first[0].at.isoformat() if first else "",
         "left_out": scope.held_back,
     }
     return store.received_count(ReceivedRequest(order.source, order.since, order.until)), report
@@ -111,7 +123,7 @@ def _place(cursor: Mapping[str, Any]) -> tuple[datetime, int] | None:
 
 
 def _read(order: Order, after: tuple[datetime, int] | None) -> Sequence[Received]:
-    request = ReceivedRequest(order.source, order.since, order.until, PAGE, after)
+    request = ReceivedRequest(order.source, order.since, order.until, limit=PAGE, after=after)
     return get_store().received(request)
 
 
@@ -197,9 +209,11 @@ def _add(report: dict[str, Any], counts: Counter[str]) -> None:
     report["refused"] = refused
 
 
-def _conclude(job: Job, source: Source, report: Mapping[str, Any], now: datetime) -> None:
+def _conclude(
+    job: Job, source: Source, report: Mapping[str, Any], now: datetime, *, stopped: bool = False
+) -> None:
     """Enter what happened, and have pages with older charts load them anew."""
-    text = " ".join([*job.params["why"], told(report)])
+    text = " ".join([*job.params["why"], *(["Stopped."] if stopped else []), told(report)])
     SourceEvent.objects.create(
         source=source, at=now, kind=EventKind.RECALCULATED, text=text[:500], by=job.created_by
     )

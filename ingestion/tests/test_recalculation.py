@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.jobs import cancel
 from devices.models import DataType, FieldMapping, Job, JobState, Metric, ThingSpeakChannel
 from devices.readings.models import Received
 from devices.readings.rollups import roll_up
@@ -17,7 +18,7 @@ from devices.readings.tests.network import recomputed
 from devices.readings.tests.test_rollups import TIERS, assert_same, stored
 from ingestion import rejections
 from ingestion.dispatch import LEASE
-from ingestion.models import EventKind, Gap, PollState, Rejection, SourceEvent
+from ingestion.models import EventKind, Gap, MappingPause, PollState, Rejection, SourceEvent
 from ingestion.recalculation import request, working
 from ingestion.recalculation.comparing import Differences, compare
 from ingestion.tests.recalculated import FAR, START, Scene
@@ -98,18 +99,18 @@ def test_what_nobody_computes_any_more_goes(scene: Scene, how: str) -> None:
 
 
 def test_a_paused_mapping_keeps_its_readings(scene: Scene) -> None:
-    """Its field was renamed: by today's rules nothing could be said of it."""
-    scene.receive(["1", "2"])
-    scene.correct(remote_label="Level", scale=10.0)
-    PollState.objects.create(
-        source=scene.channel, connection=scene.channel.connection, next_poll_at=FAR,
-        last_success_at=START, labels={"field1": "Temperature"},
+    """Its field changed: of entries that wait for a decision nothing could be said."""
+    scene.receive(["1", "2", "3"])
+    scene.correct(scale=10.0)
+    MappingPause.objects.create(
+        mapping=scene.mapping, source=scene.channel, kind="renamed", since=scene.at(1),
+        found_at=START, text="The source's field1 was renamed.",
     )  # fmt: skip
 
     job = scene.recalculate()
 
-    assert scene.values() == [1.0, 2.0]
-    assert "is now called “Temperature”" in job.message
+    assert scene.values() == [10.0, 2.0, 3.0]
+    assert "The source's field1 was renamed." in job.message
 
 
 def test_only_the_stretch_that_was_asked_for_changes(scene: Scene) -> None:
@@ -209,6 +210,22 @@ def test_a_killed_worker_goes_on_where_it_was(
     job.refresh_from_db()
     assert (job.state, job.done, job.report["changed"]) == (JobState.DONE, 35, 34)  # 0 stays 0
     assert scene.values() == [2.0 * n for n in range(35)]
+
+
+def test_what_a_stopped_job_did_stays_and_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "PAGE", 1)
+    scene.receive(["1", "2", "3"])
+    scene.correct(scale=10.0)
+    job = scene.ask()
+    scene.work(seconds=4)
+    cancel(job, scene.now)
+    scene.work()
+
+    assert scene.values() == [10.0, 2.0, 3.0]
+    (event,) = SourceEvent.objects.all()
+    assert event.text == "Corrected. Stopped. 1 entry recalculated: 1 changed."
 
 
 def test_an_entry_revised_meanwhile_has_the_last_word(
