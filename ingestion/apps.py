@@ -12,7 +12,7 @@ class IngestionConfig(AppConfig):
     verbose_name = "Ingestion"
 
     def ready(self) -> None:
-        """Answer the dashboards' questions about polling; follow the configuration; name our jobs."""
+        """Answer the dashboards' questions, follow the configuration, name our jobs."""
         # All need models, which exist only now.
         from devices import jobs
         from ingestion import enrolment, recalculation

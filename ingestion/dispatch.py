@@ -109,7 +109,7 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     _book(accounts, gate, now)
     _hand_out_polls(accounts, clock, gate, queues, done)
     for account in accounts:
-        if account.may_fill and has_room(account.connection, clock()):
+        if account.may_fill and has_room(account.connection, clock(), AHEAD_S):
             _hand_out_page(account, clock, gate, queues, done)
     return done
 

@@ -35,14 +35,9 @@ def _sources(pks: Sequence[int] | set[int] | dict[int, PollState]) -> dict[int, 
 
     As their concrete kind: its table is joined, so that no second query asks for it.
     """
-    mappings = Prefetch("mappings", FieldMapping.objects.select_related("metric"))
+    mapped = FieldMapping.objects.select_related("metric").prefetch_related("calibrations")
+    mappings = Prefetch("mappings", mapped)
     rows = ThingSpeakChannel.objects.filter(pk__in=list(pks))
-    loaded = rows.prefetch_related(
-        "connection",
-        "device__type",
-        "device__community",
-        mappings,
-        "mappings__calibrations",
-        *prefetches(),
-    )
+    shared = ("connection", "device__type", "device__community")
+    loaded = rows.prefetch_related(*shared, mappings, *prefetches())
     return {row.pk: row for row in loaded}

@@ -107,8 +107,23 @@ def stored_tokens() -> set[str]:
 
 
 SECTIONS = {
-    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping", "job"),
-    "ingestion": ("pollstate", "polllog", "rejection", "gap", "import"),
+    "devices": (
+        "connection",
+        "thingspeakchannel",
+        "device",
+        "fieldmapping",
+        "calibrationversion",
+        "job",
+    ),
+    "ingestion": (
+        "pollstate",
+        "polllog",
+        "rejection",
+        "gap",
+        "import",
+        "mappingpause",
+        "fieldprofile",
+    ),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),
 }

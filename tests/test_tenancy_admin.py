@@ -15,7 +15,9 @@ from tests.test_tenancy_scene import (
 )
 
 # Rows of a community: its people read them, whoever has the role changes them.
-OPERATED = ("connection", "device", "metric", "thingspeakchannel", "fieldmapping")
+OPERATED = (
+    "connection", "device", "metric", "thingspeakchannel", "fieldmapping", "calibrationversion",
+)  # fmt: skip
 # What the site itself writes: the community's people read it, nobody edits it.
 WRITTEN = (
     "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection",
@@ -27,7 +29,7 @@ ADMINISTRATORS = (
     "intervalschedule", "solarschedule", "crontabschedule", "clockedschedule",
 )  # fmt: skip
 # With a history of their own (django-simple-history).
-VERSIONED = ("connection", "device", "thingspeakchannel", "fieldmapping")
+VERSIONED = ("connection", "device", "thingspeakchannel", "fieldmapping", "calibrationversion")
 
 CLOSED = {"nobody": TO_LOGIN, "member": TO_LOGIN}
 """The admin opens for staff only."""
@@ -98,13 +100,16 @@ def _operated(model: str, what: str) -> Rule:
     foreign = {"stranger": HIDDEN, "unattached": HIDDEN}
     if what == "changelist":
         return site_wide(OK)
+    if what == "add" and model == "calibrationversion":  # without a mapping: choose one
+        granted = dict.fromkeys((*OPERATORS, "stranger"), "moved")
+        return Rule(TO_LOGIN, DENIED, people=granted | CLOSED)
     if what == "add":
         adds = () if model == "fieldmapping" else (*OPERATORS, "stranger")
         return only(*adds)
     if what in ("preview", "poll_now", "decide"):
         args = () if what == "preview" else (model,)
         return Rule(TO_LOGIN, "only POST", args=args, people=CLOSED)
-    may = OPERATORS if what == "delete" else READERS
+    may = OPERATORS if what in ("delete", "recompute") else READERS
     return only(*may, args=(model,), **foreign)
 
 

@@ -24,7 +24,7 @@ from django_celery_beat.models import (
 )
 
 from devices.alerts.models import Alert, Kind, Severity
-from devices.models import Job, Role
+from devices.models import CalibrationVersion, Job, Role
 from devices.readings.models import ReceivedEntry, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
@@ -35,6 +35,7 @@ from ingestion.models import (
     ConnectionMinute,
     EntryLedger,
     FieldProfile,
+    FormerField,
     Gap,
     Import,
     MappingPause,
@@ -237,6 +238,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         key="k", kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="Tank of Hill silent",
         community=hill.community, device=hill.device, opened_at=now,
     )  # fmt: skip
+    calibration = CalibrationVersion.objects.create(
+        mapping=hill.mapping, kind="linear", scale=2.0, note="Measured on Hill"
+    )
     counted = {"connection": hill.connection, "lane": "live", "requests": 1, "answered": 1}
     ConnectionMinute.objects.create(minute=at, **counted)
     ConnectionHour.objects.create(hour=at, **counted)
@@ -253,6 +257,7 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "metric": hill.metric.pk,
         "thingspeakchannel": source.pk,
         "fieldmapping": hill.mapping.pk,
+        "calibrationversion": calibration.pk,
         "alert": alert.pk,
         "latest": hill.metric.pk,
         "receivedentry": ReceivedEntry.objects.get(source=source).pk,
@@ -275,6 +280,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "mappingpause": MappingPause.objects.create(
             mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
             text="Jumped at Hill",
+        ).pk,
+        "formerfield": FormerField.objects.create(
+            mapping=hill.mapping, source=source, field="field2", until=at
         ).pk,
         "fieldprofile": FieldProfile.objects.create(
             source=source, field="field1", label="Level at Hill",
@@ -301,5 +309,6 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "connection version": hill.connection.history.values_list("pk", flat=True)[0],
         "device version": hill.device.history.values_list("pk", flat=True)[0],
         "thingspeakchannel version": source.history.values_list("pk", flat=True)[0],
+        "calibrationversion version": calibration.history.values_list("pk", flat=True)[0],
         "fieldmapping version": hill.mapping.history.values_list("pk", flat=True)[0],
     }  # fmt: skip

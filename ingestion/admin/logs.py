@@ -12,14 +12,7 @@ from django.utils.safestring import SafeString
 from devices.admin.base import ReadOnlyAdmin, VisibleOnly, link
 from devices.models import Source, SourceKind
 from ingestion.admin import words
-from ingestion.models import (
-    FieldProfile,
-    MappingPause,
-    PollLog,
-    PollState,
-    Rejection,
-    SourceEvent,
-)
+from ingestion.models import PollLog, PollState, Rejection, SourceEvent
 
 COMMUNITY = ("source__device__community", VisibleOnly)
 SEARCH = ["source__device__name", "=source__thingspeakchannel__channel_id"]
@@ -62,23 +55,6 @@ class ReasonFilter(_Choices):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         """All reasons there are."""
         return words.REASON_CHOICES
-
-
-class WaitingFilter(admin.SimpleListFilter):
-    """By whether somebody still has to decide."""
-
-    title = "decision"
-    parameter_name = "decided"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        """Waiting or decided."""
-        return [("no", "Waits for somebody"), ("yes", "Decided")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Undecided ones, or the others."""
-        if self.value() in ("no", "yes"):
-            return queryset.filter(resolved_at__isnull=self.value() == "no")
-        return queryset
 
 
 class OfSource(ReadOnlyAdmin):
@@ -183,54 +159,6 @@ class RejectionAdmin(OfSource):
     def reason_words(self, row: Rejection) -> str:
         """The reason in words."""
         return words.reason(row.reason)
-
-
-@admin.register(MappingPause)
-class MappingPauseAdmin(OfSource):
-    """Changed fields: what waits for a decision, and what was decided."""
-
-    list_display = [
-        "found", "source_link", "community", "field", "kind", "text", "state", "resolved_by",
-    ]  # fmt: skip
-    list_display_links = ["found"]
-    list_filter = [WaitingFilter, "kind", COMMUNITY, "found_at"]
-    list_select_related = ["source__device__community", "mapping__metric", "resolved_by"]
-    search_fields = [*SEARCH, "text"]
-
-    @admin.display(description="found (UTC)", ordering="found_at")
-    def found(self, row: MappingPause) -> str:
-        """When it was found, to the second."""
-        return words.clock(row.found_at)
-
-    @admin.display(description="field", ordering="mapping__field")
-    def field(self, row: MappingPause) -> str:
-        """The field and what it feeds."""
-        return f"{row.mapping.field} → {row.mapping.metric.label}"
-
-    @admin.display(description="state", ordering="resolved_at")
-    def state(self, row: MappingPause) -> str:
-        """Whether it still holds, and what was decided."""
-        if row.resolved_at is not None:
-            return str(row.get_resolution_display())
-        return "Paused" if row.holds else "Rows wait for a decision"
-
-
-@admin.register(FieldProfile)
-class FieldProfileAdmin(OfSource):
-    """What is usual for each field, as received: changes are measured by it."""
-
-    list_display = [
-        "source_link", "community", "field", "label", "count", "level", "spread", "step",
-        "numbers", "suspected", "updated_at",
-    ]  # fmt: skip
-    list_display_links = ["field"]
-    list_filter = [COMMUNITY]
-    search_fields = [*SEARCH, "field", "label"]
-
-    @admin.display(description="under suspicion", boolean=True)
-    def suspected(self, row: FieldProfile) -> bool:
-        """Whether its last values wait for a verdict."""
-        return row.suspicion is not None
 
 
 @admin.register(SourceEvent)

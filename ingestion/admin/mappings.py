@@ -58,8 +58,8 @@ class MappingInline(CalibrationColumn, ScopedInline, skin.TabularInline):
 
     model = FieldMapping
     fields = [
-        "field", "metric", "data_type", "decimal_mark", "scale", "offset", "unit", "minimum",
-        "maximum", "enabled", "calibration",
+        "field", "metric", "calibration", "data_type", "decimal_mark", "scale", "offset", "unit",
+        "minimum", "maximum", "enabled",
     ]  # fmt: skip
     readonly_fields = ["calibration"]
     verbose_name_plural = "field mappings: which field feeds which metric"

@@ -53,10 +53,15 @@ def stale_notices(source: Source) -> list[dict[str, Any]]:
 def _notice(one: Stale, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "metric": one.mapping.metric.label,
-        "before": f"{one.changed_at.astimezone(zone):%Y-%m-%d %H:%M}",
+        "before": shown(one.changed_at, zone),
         "kept": one.kept,
         "url": recompute_url(one.mapping, one.stretch),
     }
+
+
+def shown(at: datetime | None, zone: ZoneInfo) -> str:
+    """An instant as the clock on the wall shows it there; empty for none."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at else ""
 
 
 class Recomputes(ScopedAdmin):
@@ -89,8 +94,8 @@ class Recomputes(ScopedAdmin):
             "opts": self.opts,
             "title": "Recompute stored readings",
             "mapping": mapping,
-            "since": stretch.since and stretch.since.astimezone(zone),
-            "until": stretch.until and stretch.until.astimezone(zone),
+            "since": shown(stretch.since, zone),
+            "until": shown(stretch.until, zone),
             "zone": zone.key,
             "entries": entries,
             "shown_entries": f"{entries:,}",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from ingestion.drift import naming, passing, telling
 from ingestion.drift.answer import INSTANT, Answer
 from ingestion.drift.detect import Verdict, judge
-from ingestion.drift.fields import Watched, watch_fields
+from ingestion.drift.fields import Watched, nothing_unusual, watch_fields
 from ingestion.drift.findings import Findings, add_pause
 from ingestion.drift.stored import from_suspicion
 from ingestion.drift.values import what
@@ -46,8 +46,8 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
     passing.review(answer, findings)
     busy = {one.mapping_id for one in (*findings.waiting.pauses, *findings.new) if one.holds}
     free = [one for one in mappings if one.pk not in busy]
-    watched = watch_fields(answer, free)
-    for entry in answer.entries:
+    watched = {} if nothing_unusual(answer, free) else watch_fields(answer, free)
+    for entry in answer.entries if watched else ():
         _take(entry, watched, answer, findings)
     for one in watched.values():
         _lose_patience(one, answer, findings)

@@ -13,7 +13,7 @@ from ingestion.drift.conversions import changes
 from ingestion.drift.fingerprint import Fingerprint, learn
 from ingestion.drift.stored import from_fingerprint, from_suspicion, to_fingerprint, to_suspicion
 from ingestion.drift.values import Number, Type, what
-from ingestion.drift.watch import Watch
+from ingestion.drift.watch import CALM, SLACK, Watch
 from ingestion.models import FieldProfile
 
 EAGER = 200
@@ -110,6 +110,42 @@ def _watch(
         suspicion=suspicion,
         calm=known.calm,
     )
+
+
+def nothing_unusual(answer: Answer, mappings: Iterable[FieldMapping]) -> bool:
+    """Whether every new value is a small step from the one before it, and nothing is to be learned.
+
+    Almost every poll is like that, and costs a look at a few numbers.
+    """
+    profiles = {one.field: one for one in answer.source.field_profiles.all()}
+    return all(
+        _settled(profiles.get(field), answer.now) and _small_steps(field, profiles[field], answer)
+        for field in {mapping.field for mapping in mappings}
+    )
+
+
+def _settled(profile: FieldProfile | None, now: datetime) -> bool:
+    return (
+        profile is not None
+        and profile.suspicion is None
+        and profile.count >= EAGER
+        and profile.learned["calm"] >= CALM
+        and now - profile.updated_at < REFRESH
+    )
+
+
+def _small_steps(field: str, profile: FieldProfile, answer: Answer) -> bool:
+    """So small that neither a change of unit nor an exchange would be distinct."""
+    last, reach = last_number(field, answer), SLACK * profile.step
+    for entry in answer.entries:
+        raw = entry.fields.get(field)
+        if raw is None:
+            continue
+        value = what(raw)
+        if last is None or not isinstance(value, Number) or abs(value.value - last) > reach:
+            return False
+        last = value.value
+    return True
 
 
 def last_number(field: str, answer: Answer) -> float | None:

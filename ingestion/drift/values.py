@@ -14,6 +14,8 @@ _NUMBER = re.compile(
     r"(?P<whole>[+-]?[0-9]*)(?:[.,](?P<fraction>[0-9]*))?(?P<exponent>[eE][+-]?[0-9]+)?"
     r"\s*(?P<unit>[^\s0-9.,;&=?{}\[\]][^\s0-9.,;&=?{}\[\]]{0,7})?"
 )
+_PLAIN = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")  # almost all there is
+_GRAINS = [10.0**-digits for digits in range(10)]
 _NOTHING = frozenset(
     {"", "nan", "inf", "infinity", "none", "null", "nil", "undefined", "n/a", "na", "-", "--", "()"}
 )
@@ -46,6 +48,8 @@ def what(raw: FieldValue) -> Value:
     if isinstance(raw, bool):
         return Type.WORD
     text = raw.strip() if isinstance(raw, str) else repr(raw)
+    if _PLAIN.fullmatch(text):
+        return Number(float(text), _GRAINS[len(text) - text.find(".") - 1 if "." in text else 0])
     lowered = text.lower()
     if lowered in _NOTHING or lowered.lstrip("+-") in _NOTHING:
         return None

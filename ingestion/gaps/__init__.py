@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ingestion.gaps.holes import open_gap
 from ingestion.gaps.pages import settle_page
-from ingestion.gaps.record import LiveAnswer, note_answers
+from ingestion.gaps.record import LiveAnswer, note_answers, note_entries
 from ingestion.gaps.windows import (
     BEGINNING,
     END,
@@ -32,6 +32,7 @@ __all__ = [
     "crowded_until",
     "live_window",
     "note_answers",
+    "note_entries",
     "open_gap",
     "page_window",
     "settle_page",

@@ -13,26 +13,29 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from devices.models import Connection
-from ingestion.claiming import AHEAD_S, CLASSES
+from ingestion.claiming import CLASSES
 from ingestion.models import Gap, PollState
 from ingestion.rules import route_of
 
-# Slots closer than this come again within the tick: whoever waits for one does not notice.
+# Slots closer than this (seconds) come again within the tick: whoever waits does not notice.
 DENSE_S = 0.25
 
 
-def has_room(connection: Connection, now: datetime) -> bool:
-    """Whether a page of this account delays no live poll: neither its budget nor its worker."""
+def has_room(connection: Connection, now: datetime, ahead_s: float) -> bool:
+    """Whether a page of this account delays no live poll: neither its budget nor its worker.
+
+    `ahead_s`: how far ahead of now the page's slot may be booked.
+    """
     in_flight = Gap.objects.filter(lease_until__gt=now).count()
-    return in_flight < settings.PAGES_AT_ONCE and not _poll_comes(connection, now)
+    return in_flight < settings.PAGES_AT_ONCE and not _poll_comes(connection, now, ahead_s)
 
 
-def _poll_comes(connection: Connection, now: datetime) -> bool:
+def _poll_comes(connection: Connection, now: datetime, ahead_s: float) -> bool:
     """Whether a poll becomes due before the slot after the page's; those under way included."""
     interval_s = route_of(connection).rate.interval_s
     if interval_s <= DENSE_S:
         return False
-    span_s = AHEAD_S + interval_s
+    span_s = ahead_s + interval_s
     every = Coalesce(F("source__interval_s"), F("source__device__type__default_interval_s"))
     again = Q(next_poll_at__lte=now, lease_until__gt=now, every__lt=span_s)
     asked = PollState.objects.annotate(every=every).filter(

@@ -103,7 +103,7 @@ def after_live(ledger: Ledger, answer: Answer, cursor: Row | None, now: datetime
         hole_since=(ledger.hole_since or now) if hole else None,
     )
     return Turn(
-        after, added.fresh, search=_to_be_searched(after, now), closed=_lost(ledger, added.closed)
+        after, added.fresh, search=to_be_searched(after, now), closed=_lost(ledger, added.closed)
     )
 
 
@@ -111,6 +111,8 @@ def after_page(ledger: Ledger, answer: Answer) -> Turn:
     """The ledger after a page, which may come from a cache: its rows count, its facts do not."""
     added = numbers.add(ledger.ranges, answer.rows)
     after = replace(ledger, ranges=added.ranges) if added.fresh else ledger
+    if not missing(after, after.claimed):
+        after = replace(after, hole_since=None)
     return Turn(after, added.fresh, closed=_lost(ledger, added.closed))
 
 
@@ -205,7 +207,8 @@ def _lost(ledger: Ledger, closed: Sequence[Hole]) -> Sequence[Hole]:
 _ZERO = Range(0, 0, None, None)
 
 
-def _to_be_searched(ledger: Ledger, now: datetime) -> bool:
+def to_be_searched(ledger: Ledger, now: datetime) -> bool:
+    """Whether numbers have been missing for long enough, and were not just looked for."""
     seen = ledger.hole_since
     if seen is None or now - seen < PATIENCE:
         return False

@@ -10,7 +10,14 @@ from django.db import transaction
 
 from ingestion.claims import Claim, LeaseLost
 from ingestion.gaps import holes, record
-from ingestion.gaps.ledger import Ledger, after_page, after_search, answer_of, missing
+from ingestion.gaps.ledger import (
+    Ledger,
+    after_page,
+    after_search,
+    answer_of,
+    missing,
+    to_be_searched,
+)
 from ingestion.gaps.numbers import Hole
 from ingestion.gaps.windows import BEGINNING, larger, smaller
 from ingestion.models import Gap, GapReason, GapState
@@ -66,6 +73,8 @@ def settle_page(
     if settled.ledger != known:
         record.save({gap.source_id: settled.ledger})
     record.count_days([(gap.source, turn)], now)
+    if changes.get("closed_at") and to_be_searched(settled.ledger, now):
+        holes.search(gap.source, settled.ledger, now)  # a live poll of a busy source never can
 
 
 def _update(claim: Claim, gap: Gap, changes: dict[str, Any]) -> None:

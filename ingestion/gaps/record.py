@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from devices.models import Source
+from ingestion.entries import Entry
 from ingestion.gaps import holes
 from ingestion.gaps.days import Tally, add_to_days, entries_by_day, lost_by_day, zone_of
-from ingestion.gaps.ledger import Ledger, Reset, Turn, after_live, answer_of
+from ingestion.gaps.ledger import Answer, Ledger, Reset, Turn, after_live, after_page, answer_of
 from ingestion.gaps.numbers import Range, Row
 from ingestion.models import EntryLedger, PollState
 from ingestion.normalise import FUTURE_TOLERANCE
@@ -42,6 +43,20 @@ def note_answers(answers: Sequence[LiveAnswer], now: datetime) -> None:
     count_days([(one.state.source, turns[one.state.pk]) for one in answers], now)
     for one in answers:
         _act(one, turns[one.state.pk], now)
+
+
+def note_entries(source: Source, entries: Iterable[Entry], now: datetime) -> None:
+    """Enter rows that were read otherwise than by polling, such as by an import: they are there.
+
+    Their numbers are those of the source's channel as it is now. Inside the transaction that
+    stores their readings.
+    """
+    known = load([source.pk]).get(source.pk, Ledger())
+    rows = [Row(one.sequence, int(one.at.timestamp())) for one in entries]
+    turn = after_page(known, Answer(rows))
+    if turn.ledger != known:
+        save({source.pk: turn.ledger})
+    count_days([(source, turn)], now)
 
 
 def cursor_of(state: PollState) -> Row | None:

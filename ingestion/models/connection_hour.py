@@ -59,6 +59,9 @@ class ConnectionHour(_Counters):
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
     hour = models.DateTimeField(help_text="When the hour began.")
+    answered_at = models.DateTimeField(
+        null=True, blank=True, help_text="The first minute in which a request was answered."
+    )
 
     class Meta:
         constraints = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.urls import reverse
@@ -43,6 +43,7 @@ class Item:
     url: str
     text: str
     when: When | None
+    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +228,12 @@ def _item(line: Line, text: str, now: datetime) -> Item:
 
 
 def _gap(line: Line, now: datetime) -> Item:
-    """How far a gap is filled: newest page first, so that its end moves back."""
-    until = line.until or now
-    begins = "the beginning" if line.at.year < 2000 else f"{line.at:%Y-%m-%d %H:%M}"
-    text = f"{begins} to {until:%Y-%m-%d %H:%M} UTC still missing"
-    if line.entries:
-        text += f", {line.entries:,} entries fetched so far"
-    url = reverse("admin:devices_thingspeakchannel_change", args=[line.source])
-    return Item(line.device, url, f"{text}. {line.text}".strip(), None)
+    """How far a gap is filled."""
+    item = _item(line, line.text, now)
+    if not line.entries:
+        return replace(item, percent=line.percent)
+    text = f"{line.text} {line.entries:,} entries fetched so far."
+    return replace(item, text=text, percent=line.percent)
 
 
 def _rejections(account: Account) -> tuple[tuple[str, str, int], ...]:

@@ -127,13 +127,17 @@ def _locked_mark(settled: datetime) -> CountedUntil:
 def _add_up_hours(since: datetime, until: datetime) -> None:
     """Make the hours from their minutes, in [since, until)."""
     ConnectionHour.objects.filter(hour__gte=since).delete()
-    parts: dict[tuple[int, str, datetime], list[Counts]] = defaultdict(list)
+    parts: dict[tuple[int, str, datetime], list[Counted]] = defaultdict(list)
     for one in stored_minutes(Q(minute__gte=since, minute__lt=until)):
-        parts[one.connection, one.lane, hour_of(one.at)].append(one.counts)
+        parts[one.connection, one.lane, hour_of(one.at)].append(one)
     ConnectionHour.objects.bulk_create(
         [
-            ConnectionHour(hour=hour, **_columns(Counted(connection, lane, hour, total(counts))))
-            for (connection, lane, hour), counts in parts.items()
+            ConnectionHour(
+                hour=hour,
+                answered_at=min((one.at for one in minutes if one.counts.answered), default=None),
+                **_columns(Counted(connection, lane, hour, total(one.counts for one in minutes))),
+            )
+            for (connection, lane, hour), minutes in parts.items()
         ],
         batch_size=500,
     )

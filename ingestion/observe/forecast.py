@@ -2,8 +2,9 @@
 
 The dispatcher serves due sources in the order of `due time + slack of the priority class`. Where
 more is asked than the budget gives, the wait grows until the sources ask as rarely as they are
-served: a source of a class with slack s then waits max(0, T + s), with one T for the whole account.
-T is where the requests of all of them, one in `interval + wait` seconds each, fill the budget.
+served: a source of a class with slack s then waits T + s, half a slot at least, with one T for the
+whole account. T is where the requests of all of them, one in `interval + wait` seconds each, fill
+the budget.
 """
 
 from __future__ import annotations
@@ -98,12 +99,13 @@ def waits_s(
 ) -> dict[int, float]:
     """How long a due source of each priority class waits for its turn, in the long run."""
     classes = sorted({one.priority for one in asking})
+    least = 0.5 / capacity_per_s  # slots are evenly spaced: half of one passes before the next
     if demand_per_s(asking) <= capacity_per_s:
         return dict.fromkeys(classes, 0.0)
 
     def asked_per_s(common: float) -> float:
         return sum(
-            one.sources / (one.interval_s + max(0.0, common + slack_s(one.priority)))
+            one.sources / (one.interval_s + max(least, common + slack_s(one.priority)))
             for one in asking
         )
 
@@ -115,7 +117,7 @@ def waits_s(
             low = middle
         else:
             high = middle
-    return {priority: max(0.0, high + slack_s(priority)) for priority in classes}
+    return {priority: max(least, high + slack_s(priority)) for priority in classes}
 
 
 def forecast(

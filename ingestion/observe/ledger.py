@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, IntegerField, Min, OuterRef, Q, Subquery, Sum, When
+from django.db.models import Case, IntegerField, Min, Q, Sum, When
 
-from ingestion.models import ConnectionHour, ConnectionMinute, Lane, PollLog
+from ingestion.models import ConnectionHour, Lane, PollLog
 from ingestion.observe.counting import (
     HOUR,
     MINUTE,
@@ -101,8 +101,7 @@ class Ledger:
     """What the live page shows of the requests of all accounts.
 
     `minutes`: the last 60. By account: `day` and `month`, of which only requests and answers are
-    told; `first_answer_at`, to the minute, after days to the hour; `in_window`, requests in the
-    account's budget window.
+    told; `first_answer_at`, to the minute; `in_window`, requests in the account's budget window.
     """
 
     minutes: tuple[Counted, ...]
@@ -164,11 +163,7 @@ def _hour_sums(
         "month": before & Q(hour__gte=since_hour(now, MONTH)),
         "window": before & long,
     }
-    minutes = ConnectionMinute.objects.filter(connection=OuterRef("connection"), answered__gt=0)
-    sums: dict[str, Any] = {
-        "first": Min("hour", filter=Q(answered__gt=0)),
-        "minute": Subquery(minutes.order_by("minute").values("minute")[:1]),
-    }
+    sums: dict[str, Any] = {"first": Min("answered_at")}
     for name, span in spans.items():
         sums[f"{name}_n"] = Sum("requests", filter=span, default=0)
         sums[f"{name}_ok"] = Sum("answered", filter=span, default=0)
@@ -187,13 +182,7 @@ def _told(sums: Iterable[Mapping[str, Any]], span: str, at: datetime) -> Iterato
 def _first_answers(
     sums: Iterable[Mapping[str, Any]], single: Iterable[Counted]
 ) -> dict[int, datetime]:
-    found: dict[int, datetime] = {}
-    for row in sums:
-        hour, minute = row["first"], row["minute"]
-        if hour is not None:
-            # Older minutes are forgotten: then only the hour is known.
-            exact = minute is not None and minute < hour + HOUR
-            found[row["connection"]] = minute if exact else hour
+    found: dict[int, datetime] = {row["connection"]: row["first"] for row in sums if row["first"]}
     for one in single:
         if one.counts.answered:
             found[one.connection] = min(found.get(one.connection, one.at), one.at)

@@ -16,12 +16,12 @@ from devices.models import Job, Source
 from devices.readings.samples import Correction, Received, ReceivedRequest, Sample
 from devices.readings.store import get_store
 from ingestion import rejections
-from ingestion.dispatch import LEASE
-from ingestion.models import EventKind, Gap, PollState, SourceEvent
-from ingestion.recalculation.asking import Order, earlier
+from ingestion.models import EventKind, SourceEvent
+from ingestion.recalculation.asking import Order
 from ingestion.recalculation.comparing import compare
 from ingestion.recalculation.rejections import withdraw
 from ingestion.recalculation.scope import Scope
+from ingestion.recalculation.waiting import has_begun, why_waiting
 from ingestion.recalculation.words import told
 from ingestion.tell import tell_recalculated
 
@@ -48,12 +48,15 @@ def step(job: Job, now: datetime) -> Progress:
     source = _source(order)
     report: dict[str, Any] = dict(job.report)
     total = job.total
-    if not job.cursor and (why := _wait(job, order, now)):
-        return Progress(0, None, {}, message=why, again_in=PAUSE)
+    begun = has_begun(job)
+    if not begun:
+        why, waiting = why_waiting(job, source.pk, now)
+        if why:
+            return Progress(0, None, waiting, message=why, again_in=PAUSE)
     scope = Scope.of(source)
-    if not job.cursor:
+    if not begun:
         total, report = _begin(order, scope)
-    page = _of_device(_read(order, _place(job.cursor)), source.device_id)
+    page = _of_device(_read(order, _place(job.cursor if begun else {})), source.device_id)
     if page:
         _add(report, _recalculate(scope, page, now))
     done = job.done + len(page)
@@ -84,22 +87,6 @@ def _source(order: Order) -> Source:
     if source is None:
         raise JobFailed("The source was deleted meanwhile; there is nothing to recalculate.")
     return source
-
-
-def _wait(job: Job, order: Order, now: datetime) -> str:
-    """Why the job cannot begin yet; empty when it can.
-
-    A poll that began before the change may still store readings the old way: it holds a lease, and
-    without one it stores nothing.
-    """
-    if earlier(job):
-        return "Waits for an earlier recalculation of the same source."
-    if now < order.asked_at + LEASE:
-        polled = PollState.objects.filter(pk=order.source, lease_until__gt=now)
-        filled = Gap.objects.filter(source=order.source, lease_until__gt=now)
-        if polled.exists() or filled.exists():
-            return "Waits for a poll under way."
-    return ""
 
 
 def _begin(order: Order, scope: Scope) -> tuple[int, dict[str, Any]]:

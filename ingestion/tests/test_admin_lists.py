@@ -175,6 +175,10 @@ for path in ("thingspeakchannel/add/", "device/", "connection/add/"):
     assert b"unfold" not in answer.content, path
 assert b"_verify" in client.get("/admin/devices/thingspeakchannel/add/").content
 assert client.get("/admin/django_celery_beat/periodictask/add/").status_code == 200
+for path in ("", "now/", "levels/"):
+    answer = client.get("/admin/ingestion/status/" + path)
+    assert answer.status_code == 200, path
+    assert b"unfold" not in answer.content, path
 """
 
 

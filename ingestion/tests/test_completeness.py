@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from devices.readings.samples import HistoryRequest
 from devices.readings.store import get_store
 from ingestion import gaps
 from ingestion.dispatch import LEASE, Queues, dispatch
+from ingestion.entries import Entry
 from ingestion.models import (
     EntryLedger,
     EventKind,
@@ -173,6 +175,40 @@ def test_rows_of_the_far_future_do_not_crowd_out_live_ones(stack: Stack) -> None
     assert set(served(stack, START, stack.at - timedelta(seconds=25))) <= set(stored(source))
     assert source.rejections.filter(reason="future_time").count() == 100
     assert Gap.objects.count() <= 2
+
+
+def test_a_source_too_busy_for_live_answers_has_late_rows_found_too(
+    stack: Stack, held: tuple[HeldChannel, str]
+) -> None:
+    channel, url = held
+    source = reader(stack, url, history_from=stack.at - HOUR)
+    source.interval_s = 300
+    source.save()
+    number = 1
+    for minutes in range(0, 60, 5):
+        channel.report(stack.at, timedelta(seconds=1), range(number, number + 300))
+        number += 300
+        if minutes == 20:  # a logger comes back between two other rows
+            channel.report(stack.at - 30 * MINUTE, MINUTE, range(number, number + 10))
+            number += 10
+        live(stack, 5, every_s=20)
+    live(stack, 10, every_s=20)
+    assert kept(source) == Counter(channel.rows)
+
+
+def test_rows_that_an_import_brought_are_there(stack: Stack, held: tuple[HeldChannel, str]) -> None:
+    channel, url = held
+    channel.say((stack.at, 1), (stack.at + MINUTE, 2), (stack.at + 2 * MINUTE, 6))
+    source = reader(stack, url)
+    live(stack, 5)
+    imported = [Entry(stack.at - DAY + MINUTE * n, n, {"field1": "1"}) for n in (3, 4, 5)]
+    with transaction.atomic():
+        gaps.note_entries(source, imported, stack.at)
+        gaps.note_entries(source, imported, stack.at)  # counted once
+    live(stack, 20)
+    assert EntryLedger.objects.get().ranges[0][:2] == [1, 6]
+    assert not Gap.objects.exists()
+    assert SourceDay.objects.get(day=(stack.at - DAY).date()).entries == 3
 
 
 def test_a_page_that_is_too_large_shrinks_and_grows_again(

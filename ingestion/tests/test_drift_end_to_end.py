@@ -107,6 +107,18 @@ def test_nothing_is_suspected_of_a_tank_that_lives_its_life(
     assert profile.numbers == 1.0
 
 
+def test_fingerprints_are_written_now_and_then(stack: Stack, source: ThingSpeakChannel) -> None:
+    polls(stack, 4, apart_s=400.0)
+    known = FieldProfile.objects.get(field="field2")
+    assert known.count > 200
+    stack.advance(600)
+    stack.tick()
+    written = FieldProfile.objects.get(field="field2").updated_at
+    assert written > known.updated_at
+    polls(stack, 8)
+    assert FieldProfile.objects.get(field="field2").updated_at == written
+
+
 def test_a_jump_to_metres_is_withheld_and_converted(
     stack: Stack, source: ThingSpeakChannel
 ) -> None:

@@ -17,7 +17,7 @@ from devices.alerts.watch import Trouble, open_alert, resolve_alert
 from devices.models import Connection
 from devices.tests.scene import ACCOUNT_KEY, KEY, Scene, browser
 from ingestion import equipment, pulse
-from ingestion.dispatch import enrol
+from ingestion.enrolment import enrol
 from ingestion.models import Lane, PollLog, PollState
 from ingestion.resilience.gate import RedisGate
 from ingestion.resilience.policy import BreakerPolicy

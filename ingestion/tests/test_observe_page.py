@@ -22,7 +22,7 @@ from devices.alerts.watch import Trouble, open_alert, resolve_alert
 from devices.models import Connection, Device, Job
 from devices.tests.scene import ACCOUNT_KEY, KEY, Scene, browser
 from ingestion import equipment, pulse
-from ingestion.dispatch import enrol
+from ingestion.enrolment import enrol
 from ingestion.models import (
     EventKind,
     Gap,
@@ -94,8 +94,8 @@ def trouble_everywhere(scene: Scene) -> None:
     polled(source, "ok", "server")
     open_alert(Trouble.failing(source), "key_rejected", "Key of Hill refused.", now)
     Gap.objects.create(
-        source=source, since=now - timedelta(days=2), until=now, found_at=now, next_try_at=now,
-        entries=700,
+        source=source, since=now - timedelta(days=2), until=now - timedelta(days=1),
+        range_until=now, found_at=now, next_try_at=now, entries=700,
     )  # fmt: skip
     Rejection.objects.create(
         source=source, received_at=now, reason="not_a_number", detail="x", fingerprint="1"
@@ -124,6 +124,7 @@ def test_what_happens_in_a_community_is_told_to_it(scene: Scene) -> None:
         assert "Tank of Hill fails on its own" in text, who
         assert "Key of Hill refused." in text
         assert "700 entries fetched so far" in text
+        assert "50 %" in text
         assert "Not a number" in text
         assert "field1 is now Hill temperature." in text
         assert "Import of Hill" in text
@@ -265,7 +266,9 @@ def test_more_of_everything_costs_no_more_queries(scene: Scene, who: str) -> Non
         now = timezone.now()
         open_alert(Trouble.failing(source), "failing", "Fails.", now)
         open_alert(Trouble.upstream(account), "server", "Away.", now)
-        Gap.objects.create(source=source, since=now, until=now, found_at=now, next_try_at=now)
+        Gap.objects.create(
+            source=source, since=now, until=now, range_until=now, found_at=now, next_try_at=now
+        )
     for path, queries in few.items():
         assert cost(path) <= queries, path
     assert few[f"{PAGE}now/"] <= MOST_QUERIES

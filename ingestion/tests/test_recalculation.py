@@ -17,7 +17,6 @@ from devices.readings.store import get_store
 from devices.readings.tests.network import recomputed
 from devices.readings.tests.test_rollups import TIERS, assert_same, stored
 from ingestion import rejections
-from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, MappingPause, PollState, Rejection, SourceEvent
 from ingestion.recalculation import request, working
 from ingestion.recalculation.comparing import Differences, compare
@@ -291,35 +290,44 @@ def test_a_request_after_one_that_has_begun_follows_it(
     assert scene.values() == [100.0, 200.0, 300.0]
 
 
-def test_a_poll_under_way_ends_first(scene: Scene) -> None:
-    """It began with the old mapping and may still store by it."""
+def test_polls_that_began_before_the_change_end_first(scene: Scene) -> None:
+    """They know the old mapping and may still store by it; later ones know the new one."""
     scene.receive(["1"])
-    held = scene.now + timedelta(seconds=20)
+    held = scene.now + timedelta(seconds=30)
     state = PollState.objects.create(
         source=scene.channel,
         connection=scene.channel.connection,
         next_poll_at=FAR,
-        lease_until=held,
+        lease_until=FAR,
+        claim_token=7,
     )
+    Gap.objects.create(
+        source=scene.channel, since=START, until=FAR, range_until=FAR, found_at=START,
+        next_try_at=FAR, lease_until=held,
+    )  # fmt: skip
     job = scene.ask()
     scene.work(seconds=5)
     job.refresh_from_db()
-    assert (job.done, job.message) == (0, "Waits for a poll under way.")
+    assert (job.done, job.message) == (0, "Waits for a poll that began before the change.")
 
-    scene.now = held
-    Gap.objects.create(
-        source=scene.channel, since=START, until=FAR, found_at=START, next_try_at=FAR,
-        lease_until=FAR,
-    )  # fmt: skip
+    state.claim_token = 8  # claimed anew since: that poll has the new mapping
+    state.save()
     scene.work(seconds=5)
     job.refresh_from_db()
     assert job.done == 0
-    scene.now += LEASE  # no lease lasts so long: whoever held it then holds it no more
-    state.lease_until = FAR
+    again = scene.ask()
+    assert again.pk == job.pk
+
+    scene.now = held
+    scene.work(seconds=5)
+    job.refresh_from_db()
+    assert job.done == 0, "asked again meanwhile: the poll of then counts"
+    state.claim_token = 9
     state.save()
+    scene.now += timedelta(seconds=5)
     scene.work()
     job.refresh_from_db()
-    assert job.state == JobState.DONE
+    assert (job.state, job.done) == (JobState.DONE, 1)
 
 
 def test_a_deleted_source_is_told(scene: Scene) -> None:

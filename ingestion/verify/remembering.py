@@ -87,8 +87,7 @@ def _remembered(fresh: Fresh, just_now: list[Asked]) -> Remembered:
 
 
 def _ask(channel: ThingSpeakChannel, equipment: Equipment) -> Asked:
-    window = Window(limit=SAMPLES)
-    return ask(channel, window, equipment, PATIENCE_S)
+    return ask(channel, Window(limit=SAMPLES), equipment, PATIENCE_S)
 
 
 def _key(channel: ThingSpeakChannel, cache: FreshCache) -> str | None:

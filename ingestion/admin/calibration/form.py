@@ -57,7 +57,7 @@ class CalibrationForm(_Form):
         super().__init__(*args, **kwargs)
         self.base = self._base()
         base = self.base
-        if base is None:
+        if base is None or "kind" not in self.fields:  # nothing to fill in: a page to read
             return
         device = base.source.device
         beginning = self.fields["valid_from"]

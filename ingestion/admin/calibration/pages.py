@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,7 +25,7 @@ from devices.readings.samples import ReceivedRequest
 from devices.readings.store import get_store
 from ingestion.admin.calibration.form import MOUNTING, OF, VOLUME, CalibrationForm, volume_mapping
 from ingestion.admin.calibration.preview import Preview, preview
-from ingestion.admin.recompute import job_link, recompute_url
+from ingestion.admin.recompute import job_link, recompute_url, shown
 from ingestion.recalculation import request as recalculate
 from ingestion.recalculation.governed import Stretch, governed
 
@@ -56,10 +57,11 @@ class CalibrationAdmin(VersionedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """What, how the sensor sits, from when."""
         beginning = [] if obj is None and _asks_for_volume(request) else ["valid_from"]
+        wish = ["recompute"] if self.has_change_permission(request, obj) else []
         return [
             (None, {"fields": ["kind", *PARAMETERS]}),
-            ("Sensor", {"fields": [*MOUNTING, "ends"]}),
-            ("When", {"fields": [*beginning, "note", "recompute", *([] if obj else _HIDDEN)]}),
+            ("Sensor and limits", {"fields": [*MOUNTING, "ends"]}),
+            ("When", {"fields": [*beginning, "note", *wish, *([] if obj else _HIDDEN)]}),
         ]
 
     def get_form(
@@ -109,8 +111,9 @@ class CalibrationAdmin(VersionedAdmin):
     def _beside(self, form: CalibrationForm) -> dict[str, Any]:
         base = form.base
         assert base is not None  # noqa: S101  # the caller has looked
-        versions = base.calibrations.all()
-        if not form.is_bound:  # the boxes' first contents, as the preview would be sent them
+        zone = ZoneInfo(base.source.device.community.zone)
+        versions = [(one, shown(one.valid_from, zone)) for one in base.calibrations.all()]
+        if not form.is_bound and form.is_new:  # the boxes' first contents, as the preview gets them
             for name in (*PARAMETERS, "kind", *MOUNTING, "ends"):
                 value = form[name].value()
                 setattr(form.instance, name, "" if value is None and name == "points" else value)
@@ -119,7 +122,10 @@ class CalibrationAdmin(VersionedAdmin):
             "base": base,
             "for_volume": form.for_volume,
             "versions": [] if form.for_volume else versions,
-            "zone": base.source.device.community.zone,
+            "zone": zone.key,
+            # Saving leads back to the mapping.
+            "show_save_and_add_another": False,
+            "show_save_and_continue": False,
             "boxes": {
                 "kinds": BOXES,
                 "tanks": TANKS,
@@ -175,16 +181,16 @@ class CalibrationAdmin(VersionedAdmin):
         self.message_user(request, format_html(text, job_link(job)), messages.SUCCESS)
 
     def response_add(self, request: HttpRequest, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Back to the channel, where the mapping stands among its neighbours."""
+        """Back to the mapping."""
         super().response_add(request, obj, *args, **kwargs)
-        return self._to_channel(obj)
+        return self._to_mapping(obj)
 
     def response_change(self, request: HttpRequest, obj: Any) -> Any:
-        """Back to the channel."""
+        """Back to the mapping."""
         super().response_change(request, obj)
-        return self._to_channel(obj)
+        return self._to_mapping(obj)
 
-    def _to_channel(self, obj: CalibrationVersion) -> HttpResponse:
+    def _to_mapping(self, obj: CalibrationVersion) -> HttpResponse:
         page = reverse("admin:devices_fieldmapping_change", args=[obj.mapping_id])
         return HttpResponseRedirect(page)
 

@@ -26,7 +26,8 @@ WIDTH, HEIGHT = 360.0, 180.0
 class Line:
     """One entry: as received, by today's settings, and by the calibration."""
 
-    at: datetime
+    at: str
+    """In the community's zone."""
     raw: str
     present: str
     calibrated: str
@@ -113,7 +114,7 @@ def _lines(
         calibrated, refused = _value(entry, [rule], target, now)
         before, _ = _value(entry, present, target, now) if target.metric.pk else ("–", False)
         raw = (one.fields.get(target.field) or "").strip()
-        yield Line(one.at.astimezone(zone), raw, before, calibrated, refused)
+        yield Line(f"{one.at.astimezone(zone):%m-%d %H:%M:%S}", raw, before, calibrated, refused)
 
 
 def _value(
@@ -177,7 +178,7 @@ def _graph(calibration: Calibration, rule: FieldRule, received: Sequence[float])
     return Graph(
         " ".join(f"{x},{y}" for x, y in places),
         shown,
-        *(f"{number:,.5g}" for number in (low, high, bottom, top)),
+        *(f"{number + 0.0:,.5g}" for number in (low, high, bottom, top)),  # no «-0»
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ingestion.imports.csv_export import Export
 from ingestion.imports.header import Proposed, propose
 from ingestion.imports.tests.files import HEAD, export, reasons, rows_of
 from ingestion.imports.text import LONGEST_RECORD, UnreadableFile
@@ -289,3 +291,18 @@ def test_any_bytes_behind_a_header_are_read_or_refused(data: bytes, encoding: st
                 assert str(value).replace('"', "") in text.replace('"', "")
     assert [row.end for row in rows] == sorted({row.end for row in rows})
     assert all(row.end <= len(whole) for row in rows)
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    line = f'{AT},1,30.7,"36.00\r\n\r\n"\n'.encode()
+    raw = io.BytesIO(f"{HEAD}\n".encode() + line * 60_000)
+    rows = Export(raw).rows()
+    next(rows)
+    tracemalloc.start()
+    try:
+        count = sum(row.entry is not None for row in rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 60_000 - 1
+    assert peak < 200_000  # the file itself has two million bytes
