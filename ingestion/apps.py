@@ -12,15 +12,16 @@ class IngestionConfig(AppConfig):
     verbose_name = "Ingestion"
 
     def ready(self) -> None:
-        """Answer the dashboards' questions about polling; say how our jobs are carried out."""
+        """Answer the dashboards' questions, follow the configuration, name our jobs."""
         # All need models, which exist only now.
         from devices import jobs
-        from ingestion import recalculation
+        from ingestion import enrolment, recalculation
         from ingestion.imports import api_job, csv_job
         from ingestion.way_in import Ingestion
         from realtime.way_in import register
 
         register(Ingestion())
+        enrolment.listen()
         jobs.register(csv_job.IMPORT, csv_job.import_step)
         jobs.register(csv_job.CHECK, csv_job.check_step)
         jobs.register(api_job.IMPORT, api_job.import_step, api_job.cancelled)

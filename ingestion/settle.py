@@ -5,36 +5,26 @@ Runs inside the transaction that stores the readings, so that readings, cursor a
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from devices.models import Source
-from ingestion import gaps, trouble
+from ingestion import gaps, rhythm, trouble
 from ingestion.bulk import update_rows
-from ingestion.dispatch import claim_order
 from ingestion.models import Lane, PollLog, PollState
 from ingestion.pipeline import Ingested
 from ingestion.polling import Asked
-from ingestion.resilience.classify import EFFECTS, Outcome
+from ingestion.resilience.classify import Outcome
 from ingestion.rules import Problem
 from ingestion.sources.base import Fetched
 
 ANSWERED = (Outcome.OK, Outcome.EMPTY)
-LONGEST_QUARANTINE_S = 6 * 3600
-# Polls of one account would otherwise drift into step and arrive as a crowd.
-JITTER = 0.05
-ENOUGH_STEPS = 4
 
 # What a poll may change of its state; what it does not is written as it was.
 SETTLED = (
-    "lease_until",
-    "next_poll_at",
-    "claim_order",
+    *rhythm.CHANGED,
     "last_polled_at",
     "last_success_at",
     "last_outcome",
@@ -45,7 +35,6 @@ SETTLED = (
     "cursor_sequence",
     "last_entry",
     "crowded_until",
-    "cadence_s",
     "failures",
     "misses",
 )
@@ -119,11 +108,10 @@ def changes_of(poll: Poll, overdue: bool, now: datetime) -> Mapping[str, Any]:
     """What a poll changes of its state; `overdue`: a reading was due. Chance is in the schedule."""
     state, asked = poll.state, poll.asked
     changes: dict[str, Any] = {
-        "lease_until": None,
         "last_polled_at": now,
         "last_outcome": asked.kind,
         "last_message": _message(asked, poll.problems),
-        **_schedule(state, asked, now),
+        **_schedule(state, asked, poll.ingested, now),
     }
     if asked.outcome in ANSWERED and asked.fetched is not None:
         changes |= _learned(state, asked.fetched, poll.ingested, now)
@@ -158,14 +146,11 @@ def log_row(
     )
 
 
-def _schedule(state: PollState, asked: Asked, now: datetime) -> dict[str, datetime]:
-    """When to ask again: the interval, the provider's wish, or a doubling quarantine."""
-    wait_s = float(state.source.effective_interval_s)
-    if EFFECTS[asked.kind].quarantine:
-        wait_s = min(wait_s * 2.0 ** min(state.failures + 1, 20), LONGEST_QUARANTINE_S)
-    wait_s *= 1 + random.uniform(-JITTER, JITTER)  # noqa: S311  # spreading, not secrecy
-    due = now + timedelta(seconds=max(wait_s, asked.wait_s or 0.0))
-    return {"next_poll_at": due, "claim_order": claim_order(state.source, due)}
+def _schedule(
+    state: PollState, asked: Asked, ingested: Ingested | None, now: datetime
+) -> dict[str, Any]:
+    """When to ask again, and what that is judged by."""
+    return rhythm.after_poll(state, asked, ingested.newest_at if ingested else None, now)
 
 
 def _learned(
@@ -187,15 +172,7 @@ def _learned(
             "sequence": newest.sequence,
             "fields": newest.received(),
         }
-    steps = _steps(fetched)
-    if len(steps) >= ENOUGH_STEPS:
-        changes["cadence_s"] = median(steps)
     return changes
-
-
-def _steps(fetched: Fetched) -> list[float]:
-    times = sorted({entry.at for entry in fetched.entries})
-    return [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
 
 
 def _failures(state: PollState, asked: Asked) -> int:

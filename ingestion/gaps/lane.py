@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from devices.models import Connection
+from ingestion.claiming import CLASSES
 from ingestion.models import Gap, PollState
 from ingestion.rules import route_of
 
@@ -36,12 +37,12 @@ def _poll_comes(connection: Connection, now: datetime, ahead_s: float) -> bool:
         return False
     span_s = ahead_s + interval_s
     every = Coalesce(F("source__interval_s"), F("source__device__type__default_interval_s"))
-    soon = Q(next_poll_at__gt=now, next_poll_at__lt=now + timedelta(seconds=span_s))
-    again = Q(lease_until__gt=now, every__lt=span_s)
+    again = Q(next_poll_at__lte=now, lease_until__gt=now, every__lt=span_s)
     asked = PollState.objects.annotate(every=every).filter(
-        soon | again,
-        source__connection=connection,
-        source__enabled=True,
-        source__device__enabled=True,
+        Q(next_poll_at__gt=now) | again,
+        connection=connection,
+        active=True,
+        urgency__in=CLASSES,
+        next_poll_at__lt=now + timedelta(seconds=span_s),
     )
     return asked.exists()

@@ -16,8 +16,10 @@ from ingestion.models.mapping_pause import MappingPause, PauseKind, Resolution
 from ingestion.models.poll_log import Lane, PollLog
 from ingestion.models.poll_state import PollState
 from ingestion.models.rejection import Rejection
+from ingestion.models.slack import STANDARD_SLACK_S, PrioritySlack, slacks
 
 __all__ = [
+    "STANDARD_SLACK_S",
     "UNREAD",
     "ConnectionHour",
     "ConnectionMinute",
@@ -37,9 +39,11 @@ __all__ = [
     "PauseKind",
     "PollLog",
     "PollState",
+    "PrioritySlack",
     "Rejection",
     "Resolution",
     "SourceDay",
     "SourceEvent",
     "Status",
+    "slacks",
 ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, F, Max, Min, Q
 from django.db.models.functions import Coalesce
 
@@ -240,11 +239,6 @@ def gates(accounts: Iterable[Connection], gate: Gate) -> dict[int, Snapshot]:
     except GateUnavailable:
         return {}
     return found
-
-
-def slack_s(priority: int) -> float:
-    """Seconds that a priority class is served after the most urgent one."""
-    return float(settings.POLL_CLASS_SLACK_S * priority)
 
 
 def newest(times: Iterable[datetime | None]) -> datetime | None:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from devices.models import Connection
 from ingestion import pulse
+from ingestion.models import slacks
 from ingestion.observe import debts, facts
 from ingestion.observe.counting import HOUR, MINUTE
 from ingestion.observe.counts import NOTHING, Counts, total
@@ -92,7 +93,7 @@ class Now:
 
 
 def look(now: datetime, gate: Gate) -> Now:
-    """Collect everything. At most thirteen queries, however many accounts and sources."""
+    """Collect everything. At most fourteen queries, however many accounts and sources."""
     connections = list(Connection.objects.select_related("community").order_by("name"))
     found = _Found.collect(connections, now, gate)
     return Now(
@@ -132,6 +133,7 @@ class _Found:
     rejections: Mapping[int, Sequence[tuple[str, int]]]
     events: Mapping[int, Sequence[facts.Line]]
     gates: Mapping[int, Snapshot]
+    slacks: Mapping[int, int]
 
     @classmethod
     def collect(cls, connections: Sequence[Connection], now: datetime, gate: Gate) -> _Found:
@@ -153,6 +155,7 @@ class _Found:
             rejections=facts.rejections(now),
             events=facts.events(now),
             gates=facts.gates(connections, gate),
+            slacks=slacks(),
         )
 
     def account(self, row: Connection) -> Account:
@@ -182,7 +185,11 @@ class _Found:
             judged=known,
             health=judge(known, self.now),
             forecast=forecast(
-                [one.asking for one in groups], allowance, facts.slack_s, gaps.backlog, self.now
+                [one.asking for one in groups],
+                allowance,
+                self.slacks.__getitem__,
+                gaps.backlog,
+                self.now,
             ),
             gate=gate,
             outages=tuple(self.troubles.outages.get(row.pk, ())),

@@ -25,7 +25,7 @@ def scene(db: None) -> Scene:
     for village in (scene.hill, scene.valley):
         now = timezone.now()
         PollState.objects.create(
-            source=village.channel, next_poll_at=now, claim_order=now, cadence_s=60.0
+            source=village.channel, connection=village.connection, next_poll_at=now, cadence_s=60.0
         )
     return scene
 

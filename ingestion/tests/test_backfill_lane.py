@@ -10,7 +10,7 @@ import pytest
 
 from devices.models import Connection
 from ingestion.claims import Claim
-from ingestion.dispatch import LEASE, TICK_S, Queues, dispatch
+from ingestion.dispatch import AHEAD_S, LEASE, Queues, dispatch
 from ingestion.gaps.lane import has_room
 from ingestion.models import Gap, Lane, PollLog, PollState
 from ingestion.tests import stack as network
@@ -51,11 +51,11 @@ def test_an_account_without_budget_to_spare_fills_nothing(stack: Stack) -> None:
 def test_a_poll_under_way_that_is_due_again_soon_keeps_its_slot(stack: Stack) -> None:
     account = network.connection(stack.simulator, rate_limit=4)
     network.channel(account, interval_s=10, history_from=stack.at)
-    assert has_room(account, stack.at, TICK_S)  # nobody was asked yet
+    assert has_room(account, stack.at, AHEAD_S)  # nobody was asked yet
     absorb: list[Claim] = []
     dispatch(lambda: stack.at, stack.gate, Queues(absorb.extend, absorb.extend))
     assert PollState.objects.get().lease_until
-    assert not has_room(account, stack.at, TICK_S)
+    assert not has_room(account, stack.at, AHEAD_S)
 
 
 def test_one_worker_is_always_free_for_live_polls(stack: Stack) -> None:

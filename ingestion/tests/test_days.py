@@ -65,7 +65,8 @@ def scene(db: None) -> Scene:
     """Hill's channel reports once a minute and was asked just now."""
     scene = Scene.make()
     PollState.objects.create(
-        source=scene.hill.channel, next_poll_at=NOW + HOUR, claim_order=NOW, cadence_s=60.0,
+        source=scene.hill.channel, connection=scene.hill.connection, next_poll_at=NOW + HOUR,
+        cadence_s=60.0,
         last_success_at=NOW,
     )  # fmt: skip
     return scene

@@ -22,7 +22,7 @@ from devices.alerts.watch import Trouble, open_alert, resolve_alert
 from devices.models import Connection, Device, Job
 from devices.tests.scene import ACCOUNT_KEY, KEY, Scene, browser
 from ingestion import equipment, pulse
-from ingestion.dispatch import enrol
+from ingestion.enrolment import enrol
 from ingestion.models import (
     EventKind,
     Gap,
@@ -41,7 +41,7 @@ from ingestion.tests import stack as network
 
 PAGE = "/admin/ingestion/status/"
 PATHS = (PAGE, f"{PAGE}now/", f"{PAGE}levels/", f"{PAGE}levels.csv", f"{PAGE}outages.csv")
-MOST_QUERIES = 15
+MOST_QUERIES = 16
 
 
 @pytest.fixture

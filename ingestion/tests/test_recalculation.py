@@ -295,7 +295,11 @@ def test_polls_that_began_before_the_change_end_first(scene: Scene) -> None:
     scene.receive(["1"])
     held = scene.now + timedelta(seconds=30)
     state = PollState.objects.create(
-        source=scene.channel, next_poll_at=FAR, claim_order=FAR, lease_until=FAR, claim_token=7
+        source=scene.channel,
+        connection=scene.channel.connection,
+        next_poll_at=FAR,
+        lease_until=FAR,
+        claim_token=7,
     )
     Gap.objects.create(
         source=scene.channel, since=START, until=FAR, range_until=FAR, found_at=START,
