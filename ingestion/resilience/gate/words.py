@@ -103,6 +103,8 @@ def _closed(failures: int, breaker: BreakerPolicy) -> Line:
 
 
 def _why_open(trip: Trip, breaker: BreakerPolicy) -> str:
+    if trip.calls == trip.failed == 1:
+        return "a request failed"
     if trip.in_a_row >= breaker.failures or trip.calls == trip.failed:
         return f"{_times(trip.in_a_row, 'request')} in a row failed"
     return f"{trip.failed} of {_times(trip.calls, 'request')} failed"
