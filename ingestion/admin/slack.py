@@ -20,6 +20,7 @@ class PrioritySlackAdmin(PageAdmin):
     list_display = ["priority", "slack_s", "standard", "meaning"]
     list_display_links: Any = None
     list_editable = ["slack_s"]
+    change_list_template = "admin/ingestion/priorityslack/change_list.html"
     ordering = ["priority"]
     fields = ["slack_s"]
     actions: Any = None
@@ -29,15 +30,10 @@ class PrioritySlackAdmin(PageAdmin):
         """What a new site starts from."""
         return f"{STANDARD_SLACK_S[Priority(row.priority)]} s"
 
-    @admin.display(description="what that means while the budget is short")
+    @admin.display(description="queues")
     def meaning(self, row: PrioritySlack) -> str:
         """In words."""
-        if not row.slack_s:
-            return "First in the queue, by the time at which they are due."
-        return (
-            f"Queues as if it were due {row.slack_s} s later than it is: more urgent sources that "
-            "become due meanwhile go first, and after that it is its turn."
-        )
+        return f"as if due {row.slack_s} s later" if row.slack_s else "at its due time"
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """The administrator."""

@@ -34,8 +34,9 @@ def test_the_four_classes_are_listed_with_what_their_patience_means(scene: Scene
     text = browser(scene.admin).get(reverse(LIST)).content.decode()
     for one in Priority:
         assert one.label in text
-    assert "First in the queue, by the time at which they are due." in text
-    assert "as if it were due 200 s later than it is" in text
+    assert "at its due time" in text
+    assert "as if due 200 s later" in text
+    assert "Nobody starves." in text
 
 
 def test_an_edit_is_what_the_dispatcher_reads_next(scene: Scene) -> None:
