@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import redis
+
 from telemetry_site.embedded import valkey
 from telemetry_site.start.supervisor import read_procfile
 from telemetry_site.tests.whole_site import PROJECT, Site, parent, wait_for
@@ -122,6 +124,11 @@ class Besieged(Site):
         url = valkey.configured_url(self.data_dir / "valkey")
         assert url is not None
         return url
+
+    def consumers(self) -> int:
+        """How many workers and dispatchers wait for messages at this moment, or just got one."""
+        with redis.Redis.from_url(self.redis_url()) as client:
+            return sum(one["cmd"] == "brpop" for one in client.client_list())
 
     def succeeded(self, since: datetime) -> int:
         """How many sources were asked with success since then."""
