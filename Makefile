@@ -70,7 +70,7 @@ lock: install-dev ## pin requirements*.txt from requirements*.in
 
 .PHONY: bench
 bench: install-dev ## measure (NAME=page, or all); one JSON object a line
-	$(PYTHON_OF_VENV) -m scripts.services -- $(PYTHON_OF_VENV) -m benchmarks $(NAME)
+	TEST_POSTGRES_DURABLE=1 $(PYTHON_OF_VENV) -m scripts.services -- $(PYTHON_OF_VENV) -m benchmarks $(NAME)
 
 .PHONY: replay
 replay: install-dev ## poll the recorded feeds in FOLDER with the real stack and report

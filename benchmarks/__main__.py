@@ -7,13 +7,30 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from benchmarks.report import Figure
 from benchmarks.site import temporary_site
 
-# Each module has `run() -> Iterable[Figure]`; it is imported once its temporary site is configured.
-BENCHMARKS = {"page": "benchmarks.page", "paint": "benchmarks.paint"}
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A module with `run() -> Iterable[Figure]`, imported once its temporary site is configured.
+
+    `postgresql`: its site lives in PostgreSQL instead of SQLite.
+    """
+
+    module: str
+    postgresql: bool = False
+
+
+BENCHMARKS = {
+    "page": Benchmark("benchmarks.page"),
+    "paint": Benchmark("benchmarks.paint"),
+    "retention": Benchmark("benchmarks.retention", postgresql=True),
+    "write": Benchmark("benchmarks.write", postgresql=True),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -29,8 +46,9 @@ def main(arguments: list[str]) -> int:
 def run_one(name: str) -> int:
     """Run a benchmark in this process."""
     try:
-        with temporary_site():
-            module = importlib.import_module(BENCHMARKS[name])
+        benchmark = BENCHMARKS[name]
+        with temporary_site(postgresql=benchmark.postgresql):
+            module = importlib.import_module(benchmark.module)
             run = cast("Callable[[], Iterable[Figure]]", module.run)
             for figure in run():
                 print(figure.line(), flush=True)

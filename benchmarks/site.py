@@ -1,4 +1,4 @@
-"""A site of one's own to measure: production settings, an empty SQLite database, static files."""
+"""A site of one's own to measure: production settings, an empty database, static files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import django
+import psycopg
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 
@@ -19,20 +20,29 @@ class NoRedis(Exception):
     """No Redis was named to the benchmark."""
 
 
+class NoPostgresql(Exception):
+    """A benchmark needs PostgreSQL, and none was named to it."""
+
+
 @contextmanager
-def temporary_site() -> Iterator[Path]:
+def temporary_site(*, postgresql: bool = False) -> Iterator[Path]:
     """Configure Django for a new site in a temporary directory, which is removed afterwards.
 
-    Redis is the one that `REDIS_URL` or `TEST_REDIS_URL` names; raises NoRedis without.
+    Redis is the one that `REDIS_URL` or `TEST_REDIS_URL` names; raises NoRedis without. With
+    `postgresql` the site gets a new database of the server that `TEST_POSTGRES_URL` names; raises
+    NoPostgresql without.
     """
     url = os.environ.get("REDIS_URL") or os.environ.get("TEST_REDIS_URL")
     if not url:
         raise NoRedis("Set REDIS_URL, or use `make bench`, which starts a Redis of its own.")
-    with tempfile.TemporaryDirectory(prefix="telemetry-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="telemetry-bench-") as folder, ExitStack() as made:
+        database = f"sqlite:///{folder}/bench.sqlite3"
+        if postgresql:
+            database = made.enter_context(_new_database(os.environ.get("TEST_POSTGRES_URL")))
         os.environ.update(
             DJANGO_SETTINGS_MODULE="telemetry_site.settings",
             DATA_DIR=folder,
-            DATABASE_URL=f"sqlite:///{folder}/bench.sqlite3",
+            DATABASE_URL=database,
             REDIS_URL=url,
             SECRET_KEY=secrets.token_urlsafe(50),
             FIELD_ENCRYPTION_KEY=Fernet.generate_key().decode(),
@@ -48,3 +58,18 @@ def temporary_site() -> Iterator[Path]:
         # Prepares the process as that of a real site: what start-up does to speed counts too.
         importlib.import_module("telemetry_site.asgi")
         yield Path(folder)
+
+
+@contextmanager
+def _new_database(server: str | None) -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards."""
+    if not server:
+        raise NoPostgresql("Set TEST_POSTGRES_URL, or use `make bench`, which starts a server.")
+    name = f"bench_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

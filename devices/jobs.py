@@ -35,7 +35,10 @@ class _Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a job stands after a step. `report` adds to (and replaces in) the job's report."""
+    """Where a job stands after a step. `report` adds to (and replaces in) the job's report.
+
+    `pause`: the next step comes no sooner; others have their turn meanwhile.
+    """
 
     done: int
     total: int | None
@@ -43,6 +46,7 @@ class Progress:
     finished: bool = False
     message: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
+    pause: timedelta = timedelta()
 
 
 Step = Callable[[Job, datetime], Progress]
@@ -97,7 +101,7 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
     steps = 0
     while True:
         try:
-            finished = _step(job, clock())
+            progress = _step(job, clock())
         except _Overtaken:
             return steps
         except JobFailed as error:
@@ -108,14 +112,14 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
             _count_failure(job, clock())
             return steps
         steps += 1
-        if finished:
+        if progress.finished or progress.pause:
             return steps
         if clock() >= ends:
             _held(job).update(lease_until=None)
             return steps
 
 
-def _step(job: Job, now: datetime) -> bool:
+def _step(job: Job, now: datetime) -> Progress:
     step = _steps.get(job.kind)
     if step is None:
         raise JobFailed(f"This site does not know how to do “{job.kind}”.")
@@ -132,11 +136,11 @@ def _step(job: Job, now: datetime) -> bool:
             failures=0,
             state=JobState.DONE if progress.finished else JobState.RUNNING,
             finished_at=now if progress.finished else None,
-            lease_until=None if progress.finished else now + LEASE,
+            lease_until=None if progress.finished else now + (progress.pause or LEASE),
         )
         if not changed:
             raise _Overtaken
-    return progress.finished
+    return progress
 
 
 def _held(job: Job) -> Any:

@@ -12,9 +12,12 @@ class IngestionConfig(AppConfig):
     verbose_name = "Ingestion"
 
     def ready(self) -> None:
-        """Answer the dashboards' questions about polling."""
-        # Both need models, which exist only now.
+        """Answer the dashboards' questions about polling; know how to carry out our jobs."""
+        # All need models, which exist only now.
+        from devices.jobs import register as register_job
+        from ingestion import recalculation
         from ingestion.way_in import Ingestion
         from realtime.way_in import register
 
         register(Ingestion())
+        register_job(recalculation.KIND, recalculation.step)

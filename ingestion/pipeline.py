@@ -81,7 +81,7 @@ def ingest(
         ingested = Ingested(
             written=written,
             entries=len(delivery.entries) + _whole_entries(delivery.refusals),
-            refused=_record(delivery.source, refusals, now),
+            refused=record_refusals(delivery.source, refusals, now),
             newest_at=max((one.at for one in delivery.entries if one.at <= now), default=None),
         )
         settle(ingested)
@@ -96,7 +96,7 @@ def _whole_entries(refusals: Sequence[Refusal]) -> int:
     return sum(refusal.field is None for refusal in refusals)
 
 
-def _record(source: Source, refusals: Sequence[Refusal], now: datetime) -> int:
+def record_refusals(source: Source, refusals: Sequence[Refusal], now: datetime) -> int:
     """Store refusals that are not known yet; returns how many were new."""
     rows = {row.fingerprint: row for row in (_row(source, one, now) for one in refusals)}
     fresh = 0

@@ -43,6 +43,12 @@ def tell_readings(device: Device, samples: Sequence[Sample]) -> None:
     )
 
 
+def tell_recalculated(device: Device) -> None:
+    """Have whoever looks at the device load anew what was recalculated."""
+    own = (topics.device_topic(device.uuid), topics.community_topic(device.community_id))
+    publish([messages.recalculated(topic) for topic in own])
+
+
 def tell_alert(alert: Alert) -> None:
     """Publish, once committed, that an alert was opened or resolved, and the states it changes."""
     transaction.on_commit(partial(_publish_alert, alert), robust=True)

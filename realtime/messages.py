@@ -102,6 +102,11 @@ def undelivered(topic: str) -> Message:
     return Message(Kind.RESET, topic, [{"reason": "undelivered"}])
 
 
+def recalculated(topic: str) -> Message:
+    """Tells a topic's subscribers that readings they have seen are others now: reload."""
+    return Message(Kind.RESET, topic, [{"reason": "recalculated"}])
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A published message as every subscriber of a process shares it; `text` is the frame."""

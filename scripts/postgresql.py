@@ -1,7 +1,8 @@
 """A PostgreSQL server for one test run: the system's, else the wheel of requirements-dev.
 
-It holds nothing worth keeping, so it does not wait for the disk. PostgreSQL refuses to run as root;
-root starts it as `postgres` or `nobody`.
+It holds nothing worth keeping, so it does not wait for the disk, unless `TEST_POSTGRES_DURABLE` is
+set: benchmarks measure a server that does. PostgreSQL refuses to run as root; root starts it as
+`postgres` or `nobody`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from scripts.servers import Unavailable
 
 OWNER = "telemetry"
 HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
+DURABLE = ("shared_buffers=1GB", "max_wal_size=4GB", "max_connections=60")
 
 
 class Server:
@@ -62,7 +64,8 @@ class Server:
 
 def start(directory: Path, running: ExitStack) -> str:
     """Start a server until `running` closes; the URL of an empty database. Raises Unavailable."""
-    server = Server(directory, running)
+    settings = DURABLE if os.environ.get("TEST_POSTGRES_DURABLE") else HASTE
+    server = Server(directory, running, settings)
     server.start()
     return server.url
 

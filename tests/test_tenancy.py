@@ -77,6 +77,7 @@ EXPECTED: dict[str, Rule] = {
     "device-list": OWN_DATA,
     "device-detail": of_hill(REFUSED, "uuid"),
     "device-latest": of_hill(REFUSED, "uuid"),
+    "device-export": of_hill(REFUSED, "uuid"),
     "metric-list": OWN_DATA,
     "metric-detail": of_hill(REFUSED, "metric"),
     "metric-history": of_hill(REFUSED, "metric"),

@@ -19,6 +19,7 @@ OPERATED = ("connection", "device", "metric", "thingspeakchannel", "fieldmapping
 # What the site itself writes: the community's people read it, nobody edits it.
 WRITTEN = (
     "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection", "gap",
+    "sourceevent",
 )  # fmt: skip
 # What belongs to no community and names people or runs the site.
 ADMINISTRATORS = (

@@ -24,13 +24,13 @@ from django_celery_beat.models import (
 )
 
 from devices.alerts.models import Alert, Kind, Severity
-from devices.models import Role
+from devices.models import Job, Role
 from devices.readings.models import ReceivedEntry, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, PollLog, PollState, Rejection
+from ingestion.models import Gap, PollLog, PollState, Rejection, SourceEvent
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -245,6 +245,12 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
             source=source, since=at, until=now, found_at=now, next_try_at=now
+        ).pk,
+        "sourceevent": SourceEvent.objects.create(
+            source=source, at=now, kind="imported", text="Imported for Hill"
+        ).pk,
+        "job": Job.objects.create(
+            community=hill.community, kind="none", subject="Work for Hill", state="done"
         ).pk,
         "user": scene.manager.pk,
         "group": Group.objects.create(name="Group of Hill").pk,

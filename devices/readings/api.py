@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
@@ -19,11 +22,13 @@ from rest_framework.response import Response
 
 from devices.models import Community, Device, Metric
 from devices.openapi import Schema
+from devices.readings.download import download
+from devices.readings.export import FORMATS, ExportRequest, FormatUnavailable
 from devices.readings.instants import from_ms, to_millisecond, to_ms
 from devices.readings.queries import latest_of_devices, series
 from devices.readings.ranges import BadTime, parse_time
 from devices.readings.represent import iso
-from devices.readings.samples import HistoryRequest, Reading
+from devices.readings.samples import HistoryRequest, Reading, Tier
 from devices.readings.serializers import (
     HistorySerializer,
     LatestSerializer,
@@ -186,6 +191,62 @@ class DeviceLatestView(ReadingsView):
         )
 
 
+class ExportView(ReadingsView):
+    """A device's readings as a file."""
+
+    queryset = Device.objects.all()
+    parameters = (
+        START,
+        END,
+        OpenApiParameter("as", str, enum=list(FORMATS), description="File format. Default: csv."),
+        OpenApiParameter(
+            "tier",
+            str,
+            enum=[tier.value for tier in Tier],
+            description="raw for readings (the default), or statistics of hours, days or months.",
+        ),
+        OpenApiParameter("metrics", str, description="Names, separated by commas. Default: all."),
+    )
+
+    @extend_schema(
+        parameters=[*parameters], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}
+    )
+    def get(self, request: Request, uuid: UUID) -> StreamingHttpResponse:
+        """The device's readings with start ≤ at < end, oldest first, as a file to download."""
+        device = get_object_or_404(
+            Device.objects.visible_to(request.user).select_related("community"), uuid=uuid
+        )
+        form = FORMATS[self.choice("as", "csv", FORMATS)]
+        tier = Tier(self.choice("tier", Tier.RAW, [one.value for one in Tier]))
+        since, until = self.range(to_millisecond(timezone.now()))
+        wanted = ExportRequest(device, self.metrics(device), since, until, tier)
+        try:
+            return download(request, form, wanted)
+        except FormatUnavailable as error:
+            raise ValidationError({"as": str(error)}) from error
+
+    def choice(self, name: str, default: str, known: Collection[str]) -> str:
+        """A parameter that is one of a few words. Raises ValidationError."""
+        word = self.request.query_params.get(name, default)
+        if word not in known:
+            raise ValidationError({name: f"“{word}” is not known. Use one of {', '.join(known)}."})
+        return word
+
+    def metrics(self, device: Device) -> list[Metric]:
+        """The named metrics, or all of the device. Raises ValidationError."""
+        metrics = list(device.metrics.order_by("position", "pk"))
+        names = self.request.query_params.get("metrics")
+        if names is None:
+            return metrics
+        known = {metric.name: metric for metric in metrics}
+        unknown = [name for name in names.split(",") if name not in known]
+        if unknown:
+            raise ValidationError(
+                {"metrics": f"This device has no {', '.join(unknown)}; it has {', '.join(known)}."}
+            )
+        return [known[name] for name in names.split(",")]
+
+
 class LatestView(ReadingsView):
     """The newest readings of all metrics that the caller may see."""
 
@@ -231,5 +292,6 @@ urlpatterns = [
     path("metrics/<int:pk>/history/", HistoryView.as_view(), name="metric-history"),
     path("metrics/<int:pk>/series/", SeriesView.as_view(), name="metric-series"),
     path("devices/<uuid:uuid>/latest/", DeviceLatestView.as_view(), name="device-latest"),
+    path("devices/<uuid:uuid>/export/", ExportView.as_view(), name="device-export"),
     path("latest/", LatestView.as_view(), name="latest"),
 ]

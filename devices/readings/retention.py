@@ -7,29 +7,30 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from devices.readings.models import Received
 from devices.readings.store import get_store
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows went."""
+    """About how many rows went."""
 
     rows: int
     received: int
 
 
 def prune(now: datetime) -> Pruned:
-    """Drop readings older than KEEP_READINGS_DAYS and entries older than KEEP_RECEIVED_DAYS.
+    """Make room for the coming months, and drop what is older than people want to keep.
 
-    Either setting may be absent or None: then nothing of the kind is dropped, whatever its age.
-    Hours, days and months stay.
+    Readings older than KEEP_READINGS_DAYS and entries older than KEEP_RECEIVED_DAYS go; where a
+    setting is absent or None, nothing of the kind. Hours, days and months stay.
     """
     readings_days: int | None = getattr(settings, "KEEP_READINGS_DAYS", None)
     received_days: int | None = getattr(settings, "KEEP_RECEIVED_DAYS", None)
     rows = received = 0
+    store = get_store()
+    store.prepare(now)
     if readings_days is not None:
-        rows = get_store().drop_before(now - timedelta(days=readings_days))
+        rows = store.drop_before(now - timedelta(days=readings_days))
     if received_days is not None:
-        received, _ = Received.objects.filter(at__lt=now - timedelta(days=received_days)).delete()
+        received = store.drop_received_before(now - timedelta(days=received_days))
     return Pruned(rows, received)

@@ -108,6 +108,28 @@ class WriteResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What correcting readings changed: what was written, and the values that are gone."""
+
+    written: WriteResult
+    removed: Sequence[Sample] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """Entries of one source as received, `since` <= at < `until` (None: no limit), oldest first.
+
+    `after` continues a page: (at, sequence) of the last entry already seen.
+    """
+
+    source: int
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 1000
+    after: tuple[datetime, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRequest:
     """Readings of one metric, `since` <= at < `until`, oldest first unless `newest_first`.
 

@@ -70,6 +70,25 @@ def test_a_job_longer_than_one_turn_goes_on_in_the_next(kinds: None) -> None:
     assert Community.objects.count() == mine.done == 30
 
 
+def test_a_job_that_waits_lets_others_pass(kinds: None) -> None:
+    def waits(job: Job, now: datetime) -> Progress:
+        done = job.done + 1
+        return Progress(done, 2, {"at": done}, finished=done == 2, pause=timedelta(minutes=1))
+
+    register("wait", waits)
+    register("count", count_up)
+    first, second = Job.objects.create(kind="wait", subject="Waiting"), job()
+    clock = Clock()
+    work_on_jobs(clock, PATIENCE)
+    for one in (first, second):
+        one.refresh_from_db()
+    assert (first.state, first.done, second.state) == (JobState.RUNNING, 1, JobState.DONE)
+    clock.at += timedelta(minutes=1)
+    work_on_jobs(clock, PATIENCE)
+    first.refresh_from_db()
+    assert (first.state, first.done) == (JobState.DONE, 2)
+
+
 def test_a_killed_worker_loses_only_its_step(kinds: None) -> None:
     class Killed(BaseException):
         pass

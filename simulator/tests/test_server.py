@@ -119,11 +119,12 @@ def test_latency_delays_and_the_journal_counts_what_is_in_flight(running: Runnin
     begun = time.monotonic()
     with ThreadPoolExecutor(5) as pool:
         assert [status for status, _ in pool.map(lambda _: _get(running), range(5))] == [200] * 5
-    assert time.monotonic() - begun >= 1.5
+    assert time.monotonic() - begun >= 1.49
     journal = running.control(f"journal?channel={TANK}")
     assert journal["channels"][str(TANK)]["in_flight_max"] == 5
     assert journal["channels"][str(TANK)]["in_flight"] == 0
-    assert all(visit["duration_s"] >= 1.5 for visit in journal["requests"])
+    # A timer may fire a millisecond early.
+    assert all(visit["duration_s"] >= 1.49 for visit in journal["requests"])
     assert journal["requests"][0]["faults"] == ["latency"]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
@@ -24,6 +27,7 @@ __all__ = [
     "TooManyBuckets",
     "UnknownMetric",
     "get_store",
+    "make_room",
 ]
 
 _STORES: dict[str, SqlStore] = {
@@ -32,6 +36,11 @@ _STORES: dict[str, SqlStore] = {
         sqlite=SqliteEngine(), postgresql=PostgresqlEngine()
     ).items()
 }
+
+
+def make_room(table: str, instants: Collection[datetime]) -> None:
+    """Before rows of these times are put into one of the store's tables by a restored backup."""
+    _STORES[connection.vendor].engine.make_room(table, instants)
 
 
 def get_store() -> ReadingStore:

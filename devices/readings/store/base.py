@@ -10,10 +10,12 @@ from devices.readings.samples import (
     AggregateRequest,
     Bucket,
     Buckets,
+    Correction,
     DayCompleteness,
     HistoryRequest,
     Reading,
     Received,
+    ReceivedRequest,
     Sample,
     WriteResult,
 )
@@ -51,6 +53,32 @@ class ReadingStore(Protocol):
         Raises UnknownMetric or NotStorable before anything is written.
         """
 
+    def correct(self, samples: Sequence[Sample], gone: Sequence[Sample]) -> Correction:
+        """Write samples and take single values out again, in one transaction.
+
+        A value of `gone` is removed only while it is the stored one: what somebody else wrote
+        meanwhile stays. Tiers and latest readings follow. What is older than the store still
+        takes (`drop_before`) is neither written nor removed. Raises like `write`.
+        """
+
+    def stored(
+        self, metrics: Collection[int], identities: Collection[tuple[datetime, int]]
+    ) -> Sequence[Sample]:
+        """The values of one device's metrics at these identities, as they are stored.
+
+        A metric whose type was changed may hold a number and a text (or flag) of one identity:
+        these come as two samples.
+        """
+
+    def held(self, metrics: Collection[int], since: datetime, until: datetime) -> int:
+        """How many single values of the metrics are stored, `since` <= at < `until`."""
+
+    def received(self, request: ReceivedRequest) -> Sequence[Received]:
+        """One page of a source's entries as received, ordered by (at, sequence)."""
+
+    def received_count(self, request: ReceivedRequest) -> int:
+        """How many entries such pages hold altogether, whatever the request's limit."""
+
     def latest(self, metrics: Collection[int]) -> Mapping[int, Reading]:
         """The newest reading of each metric by its own time; metrics never heard are absent."""
 
@@ -75,9 +103,16 @@ class ReadingStore(Protocol):
     def drop_before(self, before: datetime) -> int:
         """Drop readings older than `before` (tiers stay) and refuse such samples from now on.
 
-        Two days more are kept, so that every day which can still change has all its readings.
-        Only what is rolled up is dropped. Returns how many rows went.
+        Two days more are kept, so that every day which can still change has all its readings; an
+        engine that drops whole months keeps up to a month more. Only what is rolled up is dropped.
+        Returns about how many rows went.
         """
+
+    def drop_received_before(self, before: datetime) -> int:
+        """Drop entries as received that are older than `before`; about how many rows went."""
+
+    def prepare(self, now: datetime) -> None:
+        """Make room for the coming months; called now and then, harmless at any time."""
 
     def roll_up(self, now: datetime) -> int:
         """Bring the tiers up to date with everything committed; returns how many buckets changed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -75,6 +75,22 @@ class Engine(ABC):
     @abstractmethod
     def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
         """Run `sql`, whose `{rows}` stands for rows of the given PostgreSQL types, to insert."""
+
+    @abstractmethod
+    def make_room(self, table: str, instants: Collection[datetime]) -> None:
+        """See to it that rows of these times find their place."""
+
+    @abstractmethod
+    def make_ahead(self, table: Table, now: datetime) -> None:
+        """Make room for the rows of the coming months."""
+
+    @abstractmethod
+    def drop_until(self, table: Table, owners: str, until: datetime) -> int:
+        """Drop rows older than `until`, or as many of them as go without touching the others.
+
+        `owners` is the table whose ids the first column of the key holds. Returns about how many
+        rows went.
+        """
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""

@@ -29,7 +29,7 @@ from devices.readings.store.summary import (
     pieces_of_tier,
     summary,
 )
-from devices.readings.store.tables import ROWS, TEXTS
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
 from devices.readings.store.watermark import marks
 
 GRACE = timedelta(minutes=5)
@@ -38,6 +38,7 @@ KEPT_LONGER = timedelta(days=2)
 """Readings are kept so much longer than samples are taken: no day may change without them."""
 _HOUR_COLUMNS = (("device_id", "int8"), ("hour", "timestamptz"))
 _DEVICE = "m.device_id"
+_OWNERS = ((ROWS, "readings_stream"), (TEXTS, "devices_metric"))
 DeviceHour = tuple[int, datetime]
 
 
@@ -221,14 +222,19 @@ def drop_before(engine: Engine, before: datetime) -> int:
             [engine.instant(before), engine.instant(before)],
         )
     _drain(engine)
-    until = engine.instant(before - KEPT_LONGER)
-    if engine.query("SELECT 1 FROM readings_latelog WHERE hour < %s LIMIT 1", [until]):
+    until = before - KEPT_LONGER
+    late = "SELECT 1 FROM readings_latelog WHERE hour < %s LIMIT 1"
+    if engine.query(late, [engine.instant(until)]):
         return 0  # another roller is at it: the next call drops
-    dropped = 0
-    for table, owners in ((ROWS, "readings_stream"), (TEXTS, "devices_metric")):
-        for (owner,) in engine.query(f"SELECT id FROM {owners}"):
-            # One short transaction for each stream: writers never wait long.
-            dropped += engine.change(
-                f"DELETE FROM {table.name} WHERE {table.key[0]} = %s AND at < %s", [owner, until]
-            )
-    return dropped
+    return sum(engine.drop_until(table, owners, until) for table, owners in _OWNERS)
+
+
+def drop_received_before(engine: Engine, before: datetime) -> int:
+    """See `ReadingStore.drop_received_before`."""
+    return engine.drop_until(RECEIVED, "devices_source", before)
+
+
+def prepare(engine: Engine, now: datetime) -> None:
+    """See `ReadingStore.prepare`."""
+    for table in (ROWS, TEXTS, RECEIVED):
+        engine.make_ahead(table, now)

@@ -10,14 +10,16 @@ from devices.readings.samples import (
     AggregateRequest,
     Bucket,
     Buckets,
+    Correction,
     DayCompleteness,
     HistoryRequest,
     Reading,
     Received,
+    ReceivedRequest,
     Sample,
     WriteResult,
 )
-from devices.readings.store import aggregating, reading, rolling, writing
+from devices.readings.store import aggregating, correcting, reading, recalling, rolling, writing
 from devices.readings.store.engine import Engine
 
 
@@ -30,6 +32,28 @@ class SqlStore:
     def write(self, samples: Sequence[Sample], received: Sequence[Received] = ()) -> WriteResult:
         """Store samples and entries as received; says what that changed."""
         return writing.write(self.engine, samples, received)
+
+    def correct(self, samples: Sequence[Sample], gone: Sequence[Sample]) -> Correction:
+        """Write samples and take single values out again."""
+        return correcting.correct(self.engine, samples, gone)
+
+    def stored(
+        self, metrics: Collection[int], identities: Collection[tuple[datetime, int]]
+    ) -> Sequence[Sample]:
+        """The values of one device's metrics at these identities."""
+        return recalling.stored(self.engine, metrics, identities)
+
+    def held(self, metrics: Collection[int], since: datetime, until: datetime) -> int:
+        """How many single values of the metrics are stored."""
+        return recalling.held(self.engine, metrics, since, until)
+
+    def received(self, request: ReceivedRequest) -> Sequence[Received]:
+        """One page of a source's entries as received."""
+        return recalling.received(self.engine, request)
+
+    def received_count(self, request: ReceivedRequest) -> int:
+        """How many entries such pages hold altogether."""
+        return recalling.received_count(self.engine, request)
 
     def latest(self, metrics: Collection[int]) -> Mapping[int, Reading]:
         """The newest reading of each metric by its own time."""
@@ -56,6 +80,14 @@ class SqlStore:
     def drop_before(self, before: datetime) -> int:
         """Drop old readings and refuse such samples from now on."""
         return rolling.drop_before(self.engine, before)
+
+    def drop_received_before(self, before: datetime) -> int:
+        """Drop old entries as received."""
+        return rolling.drop_received_before(self.engine, before)
+
+    def prepare(self, now: datetime) -> None:
+        """Make room for the coming months."""
+        rolling.prepare(self.engine, now)
 
     def roll_up(self, now: datetime) -> int:
         """Bring the tiers up to date."""

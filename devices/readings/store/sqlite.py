@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -94,6 +94,22 @@ class SqliteEngine(Engine):
                 f"UPDATE {table.name} SET {assignments} WHERE {where}",
                 [(*values, *key) for key, values in records],
             )
+
+    def make_room(self, table: str, instants: Collection[datetime]) -> None:
+        """Nothing to do: rows of all months live in one table."""
+
+    def make_ahead(self, table: Table, now: datetime) -> None:
+        """Nothing to do either."""
+
+    def drop_until(self, table: Table, owners: str, until: datetime) -> int:
+        """One short transaction for each owner: writers never wait long."""
+        return sum(
+            self.change(
+                f"DELETE FROM {table.name} WHERE {table.key[0]} = %s AND at < %s",
+                [owner, self.instant(until)],
+            )
+            for (owner,) in self.query(f"SELECT id FROM {owners}")
+        )
 
     def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
         """One prepared statement, run for each row."""

@@ -24,7 +24,7 @@ Merge = Callable[[Record, Record], Record]
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
     """One batch turned into records of the three tables, and what the tables said about them."""
 
     samples: Sequence[Sample]
@@ -99,8 +99,8 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
         engine.hold_open()
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired = [s for s in samples if mark.kept_from and s.at < mark.kept_from]
-        ours = _merged(samples, mark.kept_from)
-        places = _checked_places(engine, ours)
+        ours = merged_samples(samples, mark.kept_from)
+        places = checked_places(engine, ours)
         results = [
             _write_batch(engine, ours[start : start + engine.batch], places)
             for start in range(0, len(ours), engine.batch)
@@ -111,13 +111,13 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
             unchanged=sum(part.unchanged for part in results),
             expired=expired,
         )
-        _log_late(engine, result, mark.closed)
-        _advance_latest(engine, result)
+        log_late(engine, result, mark.closed)
+        advance_latest(engine, result)
         _keep_received(engine, received)
     return result
 
 
-def _merged(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sample]:
+def merged_samples(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sample]:
     """Samples in the order of their identity, each identity once; of two values the later wins."""
     merged: dict[tuple[int, datetime, int], Sample] = {}
     for sample in samples:
@@ -134,7 +134,7 @@ def _merged(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sampl
     return [merged[key] for key in sorted(merged)]
 
 
-def _checked_places(engine: Engine, samples: Sequence[Sample]) -> dict[int, Place]:
+def checked_places(engine: Engine, samples: Sequence[Sample]) -> dict[int, Place]:
     """Where every metric of the samples stands, after checking devices and values."""
     metrics = {metric for sample in samples for metric in sample.values}
     places = places_of(engine, metrics)
@@ -155,10 +155,10 @@ def _checked_places(engine: Engine, samples: Sequence[Sample]) -> dict[int, Plac
 def _write_batch(
     engine: Engine, samples: Sequence[Sample], places: dict[int, Place]
 ) -> WriteResult:
-    batch = _Batch(samples, places)
+    batch = Batch(samples, places)
     batch.fill(engine)
-    batch.known_rows = _upsert(engine, ROWS, batch.rows, _overlay)
-    batch.known_texts = _upsert(engine, TEXTS, batch.texts, _overlay_text)
+    batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
+    batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
     return batch.outcome(engine)
 
 
@@ -182,7 +182,7 @@ def _upsert(
     return known
 
 
-def _overlay(stored: Record, ours: Record) -> Record:
+def overlay(stored: Record, ours: Record) -> Record:
     """Numeric slots: fill what is empty, replace and mark what differs."""
     revised, values = stored[0], list(stored[1:])
     for slot, value in enumerate(ours[1:]):
@@ -194,7 +194,7 @@ def _overlay(stored: Record, ours: Record) -> Record:
     return (revised, *values)
 
 
-def _overlay_text(stored: Record, ours: Record) -> Record:
+def overlay_text(stored: Record, ours: Record) -> Record:
     """A text or a flag: replace and mark what differs."""
     return stored if stored[1:] == ours[1:] else (1, *ours[1:])
 
@@ -206,7 +206,7 @@ def _overlay_fields(stored: Record, ours: Record) -> Record:
     return stored if both == before else (_document(both),)
 
 
-def _log_late(engine: Engine, result: WriteResult, closed: datetime) -> None:
+def log_late(engine: Engine, result: WriteResult, closed: datetime) -> None:
     """Enter the hours that the tiers hold already and that changed now."""
     hours = {
         (sample.device, engine.instant(hour_of(sample.at)))
@@ -222,7 +222,7 @@ def _log_late(engine: Engine, result: WriteResult, closed: datetime) -> None:
         )
 
 
-def _advance_latest(engine: Engine, result: WriteResult) -> None:
+def advance_latest(engine: Engine, result: WriteResult) -> None:
     """Bring the newest reading of each metric up to date: by the reading's own time."""
     best: dict[int, tuple[Sample, bool]] = {}
     for revised, part in ((False, result.new), (True, result.revised)):

@@ -12,7 +12,15 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from devices.models import Community, DataType, Device, DeviceType, Metric
+from devices.models import (
+    Community,
+    Connection,
+    DataType,
+    Device,
+    DeviceType,
+    Metric,
+    ThingSpeakChannel,
+)
 from devices.readings.instants import EPOCH, HOUR
 from devices.readings.periods import day_span, month_span
 from devices.readings.samples import AggregateRequest, Bucket, Sample, Tier, Value
@@ -108,3 +116,8 @@ def asked(
     if tier is Tier.HOUR:
         until = max(instants) + HOUR
     return list(store.aggregate(AggregateRequest(metric, since, until, width)).buckets)
+
+
+def source() -> ThingSpeakChannel:
+    account = Connection.objects.create(name="Account")
+    return ThingSpeakChannel.objects.create(device=device(), connection=account, channel_id=9)

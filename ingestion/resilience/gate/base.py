@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Protocol
@@ -58,20 +59,29 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The answer to a request that wants to start.
+    """The answer to a request, or a batch of them, that wants to start.
 
-    GO or PROBE: start in `wait_s` (0 when the slot was reserved before) and hand `token` to
-    `record`. Otherwise `wait_s` is how long until it is worth asking again.
+    GO or PROBE: `admitted` of them may, the first in `wait_s` and each next `interval_s` later
+    (both 0 when their slots were reserved before); hand the passage to `record`. A probe is alone.
+    Otherwise none may, and `wait_s` is how long until it is worth asking again.
     """
 
     verdict: Verdict
     wait_s: float
     token: int
+    admitted: int = 1
+    interval_s: float = 0.0
 
     @property
     def open(self) -> bool:
-        """Whether the request may start."""
+        """Whether anything may start."""
         return self.verdict in (Verdict.GO, Verdict.PROBE)
+
+    def offset_s(self, place: int) -> float:
+        """Seconds after the passage at which an admitted request (from 0) may start."""
+        if not 0 <= place < self.admitted:
+            raise IndexError(f"request {place} of {self.admitted} admitted")
+        return self.wait_s + place * self.interval_s
 
 
 class CircuitState(StrEnum):
@@ -139,10 +149,32 @@ class Gate(Protocol):
         Every opened passage must be closed by `record`, whatever happened.
         """
 
+    def enter_batch(
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        n: int,
+        budget: Budget | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (a frozen value)
+    ) -> Passage:
+        """How many of `n` (1 or more) requests to a host may start? One step for all of them.
+
+        Closed: all that the budget has slots for, and with reserved slots all. Half-open: one, the
+        probe. Open, or paused: none. Close the passage by one `record_batch`.
+        """
+
     def record(self, host: str, policy: BreakerPolicy, ok: bool | None, passage: Passage) -> None:
         """What came of it: True heals, False counts as a failure, None says nothing.
 
         A probe that says nothing (a 429, a 404) hands its turn to the next request.
+        """
+
+    def record_batch(
+        self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
+    ) -> None:
+        """What came of the requests of one passage, in their order; as many single records.
+
+        Those after the one that opens the circuit are late answers from an earlier state.
         """
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:

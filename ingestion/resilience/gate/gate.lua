@@ -119,50 +119,51 @@ local function change(state, opened_until, trips)
   state.good, state.bad, state.good_before, state.bad_before = 0, 0, 0, 0
 end
 
--- Whether the budget lets a request start, and in how many microseconds.
-local function spend()
+-- How many requests the budget lets start, in how many microseconds, how far apart.
+local function spend(n)
   if not args.budget then
-    return true, 0
+    return n, 0, 0
   end
   if args.budget.reserved then
     local wait = math.max(0, load_budget().paused_until - now)
-    return wait == 0, wait
+    return wait == 0 and n or 0, wait, 0
   end
-  local granted, wait = take(args.budget.rate, 1, args.budget.max_wait)
-  return granted > 0, wait
+  local granted, wait, interval = take(args.budget.rate, n, args.budget.max_wait)
+  return granted, wait, interval
 end
 
 local GO, PROBE, OPEN, WAIT, NO_RETRY = '0', '1', '2', '3', '4'
 
+-- One request, or a batch of n that is let through or stopped in one step.
 local function enter()
   local state = load_circuit()
   if args.again and state.credit < 1 then
-    return { NO_RETRY, '0', text(state.token) }
+    return { NO_RETRY, '0', text(state.token), '0', '0' }
   end
   local shut = math.max(0, state.opened_until - now, state.lease_until - now)
   if shut > 0 then
-    return { OPEN, text(shut), text(state.token) }
+    return { OPEN, text(shut), text(state.token), '0', '0' }
   end
-  local granted, wait = spend()
-  if not granted then
-    return { WAIT, text(wait), text(state.token) }
+  local probing = state.opened_until > 0
+  local admitted, wait, interval = spend(probing and 1 or args.n)
+  if admitted == 0 then
+    return { WAIT, text(wait), text(state.token), '0', '0' }
   end
   local credit = state.credit
   if args.again then
     state.credit = state.credit - 1
   else
-    state.credit = math.max(state.credit, math.min(args.saved, state.credit + args.share))
+    local earned = math.min(args.saved, state.credit + args.share * admitted)
+    state.credit = math.max(state.credit, earned)
   end
-  local verdict = GO
-  if state.opened_until > 0 then
-    verdict = PROBE
+  if probing then
     state.token = state.token + 1
     state.lease_until = now + wait + args.lease
   end
-  if verdict == PROBE or state.credit ~= credit then
+  if probing or state.credit ~= credit then
     save_circuit(state)
   end
-  return { verdict, text(wait), text(state.token) }
+  return { probing and PROBE or GO, text(wait), text(state.token), text(admitted), text(interval) }
 end
 
 -- Count an answer while closed; whether it is time to open.
@@ -184,27 +185,38 @@ local function count(state, ok)
     or (calls >= args.min_calls and failed >= args.ratio * calls)
 end
 
-local function record()
-  local state = load_circuit()
-  if state.token ~= args.token then
-    return { '0' }
-  end
+-- Take one answer into account: close, open, or hand a probe's turn on.
+local function learn(state, ok)
   local probing = state.opened_until > 0
-  if args.ok == cjson.null then
-    if not probing then
-      return { '1' }
+  if ok == cjson.null then
+    if probing then
+      state.token = state.token + 1
+      state.lease_until = 0
     end
-    state.token = state.token + 1
-    state.lease_until = 0
-  elseif probing and args.ok then
+  elseif probing and ok then
     change(state, 0, 0)
-  elseif probing or count(state, args.ok) then
+  elseif probing or count(state, ok) then
     local open = math.min(args.longest, args.open * 2 ^ math.min(state.trips, 30))
     -- Lua's own random numbers start alike in every call: the caller brings the chance.
     local pause = math.ceil(open * (1 + args.jitter * args.chance) * 1000000)
     change(state, now + pause, state.trips + 1)
   end
-  save_circuit(state)
+end
+
+local function record()
+  local state = load_circuit()
+  local speaks = false
+  for i = 1, #args.outcomes do
+    if state.token ~= args.token then
+      break
+    end
+    local ok = args.outcomes[i]
+    learn(state, ok)
+    speaks = speaks or ok ~= cjson.null or state.token ~= args.token
+  end
+  if speaks then
+    save_circuit(state)
+  end
   return { '1' }
 end
 

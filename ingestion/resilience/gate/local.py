@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingestion.resilience.gate.base import (
@@ -101,6 +101,18 @@ class _Circuit:
             calls >= policy.min_calls and failed >= policy.ratio * calls
         )
 
+    def learn(self, policy: BreakerPolicy, now: int, ok: bool | None, chance: float) -> None:
+        """Take one answer into account: close, open, or hand a probe's turn on."""
+        probing = self.opened_until > 0
+        if ok is None:
+            if probing:
+                self.token += 1
+                self.lease_until = 0
+        elif probing and ok:
+            self.close()
+        elif probing or self.count(policy, now, ok=ok):
+            self.open(policy, now, chance)
+
     def open(self, policy: BreakerPolicy, now: int, chance: float) -> None:
         pause = min(policy.longest_open_s, policy.open_s * 2.0 ** min(self.trips, 30))
         until = now + micros(pause * (1 + policy.jitter * chance))
@@ -160,53 +172,75 @@ class LocalGate:
         again: bool = False,
     ) -> Passage:
         """See `Gate.enter`."""
+        return self._enter(host, policy, 1, budget, retry, again=again)
+
+    def enter_batch(
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        n: int,
+        budget: Budget | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (a frozen value)
+    ) -> Passage:
+        """See `Gate.enter_batch`."""
+        return self._enter(host, policy, n, budget, retry, again=False)
+
+    def _enter(
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        n: int,
+        budget: Budget | None,
+        retry: RetryPolicy,
+        *,
+        again: bool,
+    ) -> Passage:
         with self._lock:
             now = self._now()
             circuit = self._circuits[host]
             if again and circuit.credit < 1:
-                return Passage(Verdict.NO_RETRY, 0.0, circuit.token)
+                return Passage(Verdict.NO_RETRY, 0.0, circuit.token, 0)
             shut = circuit.shut_for(now)
             if shut > 0:
-                return Passage(Verdict.OPEN, shut / MICROS, circuit.token)
-            granted, wait = self._spend(budget, now)
-            if not granted:
-                return Passage(Verdict.WAIT, wait / MICROS, circuit.token)
-            earned = min(retry.saved, circuit.credit + retry.share)
+                return Passage(Verdict.OPEN, shut / MICROS, circuit.token, 0)
+            probing = circuit.opened_until > 0
+            admitted, wait, interval = self._spend(budget, 1 if probing else n, now)
+            if admitted == 0:
+                return Passage(Verdict.WAIT, wait / MICROS, circuit.token, 0)
+            earned = min(retry.saved, circuit.credit + retry.share * admitted)
             circuit.credit = circuit.credit - 1 if again else max(circuit.credit, earned)
-            if circuit.opened_until == 0:
-                return Passage(Verdict.GO, wait / MICROS, circuit.token)
-            circuit.token += 1
-            circuit.lease_until = now + wait + micros(policy.probe_lease_s)
-            return Passage(Verdict.PROBE, wait / MICROS, circuit.token)
+            if probing:
+                circuit.token += 1
+                circuit.lease_until = now + wait + micros(policy.probe_lease_s)
+            verdict = Verdict.PROBE if probing else Verdict.GO
+            return Passage(verdict, wait / MICROS, circuit.token, admitted, interval / MICROS)
 
-    def _spend(self, budget: Budget | None, now: int) -> tuple[bool, int]:
-        """Whether the budget lets a request start, and in how many microseconds."""
+    def _spend(self, budget: Budget | None, n: int, now: int) -> tuple[int, int, int]:
+        """How many requests the budget lets start, in how many microseconds, how far apart."""
         if budget is None:
-            return True, 0
+            return n, 0, 0
         account = self._budgets[budget.group]
         if budget.reserved:
             wait = max(0, account.paused_until - now)
-            return wait == 0, wait
-        granted, wait, _ = account.take(budget.policy, now, 1, micros(budget.max_wait_s))
-        return granted > 0, wait
+            return (n if wait == 0 else 0), wait, 0
+        return account.take(budget.policy, now, n, micros(budget.max_wait_s))
 
     def record(self, host: str, policy: BreakerPolicy, ok: bool | None, passage: Passage) -> None:
         """See `Gate.record`."""
+        self.record_batch(host, policy, [ok], passage)
+
+    def record_batch(
+        self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
+    ) -> None:
+        """See `Gate.record_batch`."""
         chance = self._chance()
         with self._lock:
             now = self._now()
             circuit = self._circuits[host]
-            if passage.token != circuit.token:
-                return
-            probing = circuit.opened_until > 0
-            if ok is None:
-                if probing:
-                    circuit.token += 1
-                    circuit.lease_until = 0
-            elif probing and ok:
-                circuit.close()
-            elif probing or circuit.count(policy, now, ok=ok):
-                circuit.open(policy, now, chance)
+            for ok in outcomes:
+                if passage.token != circuit.token:
+                    return
+                circuit.learn(policy, now, ok, chance)
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
         """See `Gate.throttled`."""

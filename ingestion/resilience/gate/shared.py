@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,7 +80,31 @@ class RedisGate:
         again: bool = False,
     ) -> Passage:
         """See `Gate.enter`."""
+        return self._enter(host, policy, 1, budget, retry, again=again)
+
+    def enter_batch(
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        n: int,
+        budget: Budget | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (a frozen value)
+    ) -> Passage:
+        """See `Gate.enter_batch`."""
+        return self._enter(host, policy, n, budget, retry, again=False)
+
+    def _enter(
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        n: int,
+        budget: Budget | None,
+        retry: RetryPolicy,
+        *,
+        again: bool,
+    ) -> Passage:
         args: dict[str, Any] = {
+            "n": n,
             "lease": micros(policy.probe_lease_s),
             "again": again,
             "share": retry.share,
@@ -93,13 +117,21 @@ class RedisGate:
                 "reserved": budget.reserved,
             }
         group = "" if budget is None else budget.group
-        verdict, wait, token = self._run("enter", host, group, args)
-        return Passage(Verdict(int(verdict)), wait / MICROS, int(token))
+        verdict, wait, token, admitted, interval = self._run("enter", host, group, args)
+        return Passage(
+            Verdict(int(verdict)), wait / MICROS, int(token), int(admitted), interval / MICROS
+        )
 
     def record(self, host: str, policy: BreakerPolicy, ok: bool | None, passage: Passage) -> None:
         """See `Gate.record`."""
+        self.record_batch(host, policy, [ok], passage)
+
+    def record_batch(
+        self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
+    ) -> None:
+        """See `Gate.record_batch`."""
         args = {
-            "ok": ok,
+            "outcomes": list(outcomes),
             "token": passage.token,
             "failures": policy.failures,
             "window": micros(policy.window_s),

@@ -1,0 +1,123 @@
+"""Idempotent writing of wide rows into PostgreSQL beside a raw binary COPY into the same table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+import psycopg
+from django.db import connection, transaction
+
+from benchmarks.report import Figure
+from devices.models import Community, Device, DeviceType, Metric
+from devices.readings.samples import Received, Sample
+from devices.readings.store import get_store
+from devices.readings.store.tables import ROWS
+
+DEVICES = 2_000
+SLOTS = 8
+START = datetime(2026, 10, 1, tzinfo=UTC)
+ROUNDS = 7
+ROWS_A_ROUND = 20_000
+RAW = "bench_raw_row"
+
+
+def run() -> Iterator[Figure]:
+    """Rows a second, one writer, new rows in poll order, at 10,000 and at 1,000 rows a batch."""
+    metrics = _metrics()
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {RAW} (LIKE {ROWS.name} INCLUDING ALL)")
+    for batch, at_least in ((10_000, 0.6), (1_000, 0.5)):
+        ours, raw, full = [], [], []
+        for round_ in range(ROUNDS + 1):
+            samples = list(_samples(metrics, round_, batch, 0))
+            raw.append(_raw(samples, batch))
+            ours.append(_ours(samples, batch))
+            samples = list(_samples(metrics, round_, batch, 1))
+            full.append(_full(samples, batch))
+        limit = median(raw[1:])
+        for what, taken, least in (
+            ("rows, latest, late log", ours, at_least),
+            ("with received entries", full, 0.3),
+        ):
+            rate = median(taken[1:])
+            yield Figure("write", f"{what}, batches of {batch}", rate, limit, "rows/s",
+                         ROUNDS, more_is_better=True, at_least=least)  # fmt: skip
+
+
+def _metrics() -> list[list[int]]:
+    """Eight metrics of each device; both tables know their streams afterwards."""
+    place = Community.objects.create(name="Bench", slug="bench")
+    kind = DeviceType.objects.get(slug="overhead-tank")
+    devices = Device.objects.bulk_create(
+        Device(community=place, type=kind, name=f"Device {n}") for n in range(DEVICES)
+    )
+    rows = Metric.objects.bulk_create(
+        Metric(device=device, name=f"m{slot}", label=f"m{slot}")
+        for device in devices
+        for slot in range(SLOTS)
+    )
+    found = [[one.pk for one in rows[n : n + SLOTS]] for n in range(0, len(rows), SLOTS)]
+    samples = [
+        Sample(device.pk, START - timedelta(days=1), 1, dict.fromkeys(metrics, 1.0))
+        for device, metrics in zip(devices, found, strict=True)
+    ]
+    get_store().write(samples)
+    global _DEVICES
+    _DEVICES = [device.pk for device in devices]
+    return found
+
+
+_DEVICES: list[int] = []
+
+
+def _samples(
+    metrics: Sequence[Sequence[int]], round_: int, batch: int, kind: int
+) -> Iterator[Sample]:
+    base = START + timedelta(days=batch // 1000 + kind * 0.5, minutes=round_ * 10)
+    ticks = ROWS_A_ROUND // DEVICES
+    for tick in range(ticks):
+        at = base + timedelta(minutes=tick)
+        for device, mine in zip(_DEVICES, metrics, strict=True):
+            yield Sample(device, at, tick + 1, {m: m + tick + n / 8 for n, m in enumerate(mine)})
+
+
+def _raw(samples: Sequence[Sample], batch: int) -> float:
+    """Rows a second of COPY from ready tuples: what the machine can do."""
+    records = [(n % DEVICES + 1, s.at, s.sequence, 1, 0, *s.values.values())
+               for n, s in enumerate(samples)]  # fmt: skip
+    started = time.perf_counter()
+    for start in range(0, len(records), batch):
+        with transaction.atomic():
+            connection.ensure_connection()
+            with (
+                psycopg.Cursor(connection.connection) as cursor,
+                cursor.copy(
+                    f"COPY {RAW} ({', '.join(ROWS.columns)}) FROM STDIN (FORMAT BINARY)"
+                ) as copy,
+            ):
+                copy.set_types(ROWS.types)
+                for record in records[start : start + batch]:
+                    copy.write_row(record)
+    return len(records) / (time.perf_counter() - started)
+
+
+def _ours(samples: Sequence[Sample], batch: int) -> float:
+    store = get_store()
+    started = time.perf_counter()
+    for start in range(0, len(samples), batch):
+        store.write(samples[start : start + batch])
+    return len(samples) / (time.perf_counter() - started)
+
+
+def _full(samples: Sequence[Sample], batch: int) -> float:
+    received = [Received(1, s.device, s.at, n * 1000 + s.sequence,
+                {f"field{i}": str(v) for i, v in enumerate(s.values.values())})
+                for n, s in enumerate(samples)]  # fmt: skip
+    store = get_store()
+    started = time.perf_counter()
+    for start in range(0, len(samples), batch):
+        store.write(samples[start : start + batch], received[start : start + batch])
+    return len(samples) / (time.perf_counter() - started)

@@ -1,0 +1,157 @@
+"""What is in a backup: one file of JSON lines a table, and a manifest that proves them whole."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import BinaryField, Field, JSONField, Model
+
+from devices.secrets import Secret, SecretCharField
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+LEFT_OUT = frozenset({"django_session"})
+"""Who is signed in is no business of another day."""
+
+
+class BackupUnusable(Exception):
+    """The file cannot be restored here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a backup holds: the migrations its tables stand at, rows and checksum of each table."""
+
+    made_at: str
+    migrations: tuple[str, ...]
+    rows: dict[str, int]
+    checksums: dict[str, str]
+
+    def document(self) -> bytes:
+        """The manifest as it is stored."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "made_at": self.made_at,
+                "migrations": list(self.migrations),
+                "rows": self.rows,
+                "checksums": self.checksums,
+            },
+            indent=1,
+        ).encode()
+
+    @classmethod
+    def of(cls, archive: zipfile.ZipFile) -> Contents:
+        """Read the manifest; raises BackupUnusable when this is no whole backup of ours."""
+        try:
+            stored = json.loads(archive.read(MANIFEST))
+            if stored["format"] != FORMAT:
+                raise BackupUnusable(
+                    f"The backup has format {stored['format']}, this site reads {FORMAT}. Restore "
+                    "it with the version of the site that wrote it."
+                )
+            return cls(
+                stored["made_at"],
+                tuple(stored["migrations"]),
+                dict(stored["rows"]),
+                dict(stored["checksums"]),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise BackupUnusable(
+                "This is no whole backup of this site: its manifest is missing or damaged. Take "
+                "another copy of the file."
+            ) from error
+
+    def verify(self, archive: zipfile.ZipFile) -> None:
+        """Raise BackupUnusable when a table is missing or not as it was written."""
+        for table, checksum in self.checksums.items():
+            digest = hashlib.sha256()
+            try:
+                with archive.open(entry_of(table)) as lines:
+                    while portion := lines.read(1 << 20):
+                        digest.update(portion)
+            except (KeyError, zipfile.BadZipFile, EOFError) as error:
+                raise BackupUnusable(_damaged(table)) from error
+            if digest.hexdigest() != checksum:
+                raise BackupUnusable(_damaged(table))
+
+
+def _damaged(table: str) -> str:
+    return f"The backup is damaged: {table} is not as it was written. Take another copy."
+
+
+def entry_of(table: str) -> str:
+    """The name of a table's file."""
+    return f"tables/{table}.jsonl"
+
+
+def models_to_keep() -> list[type[Model]]:
+    """Every model with a table of its own, those between two others included."""
+    return [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed and not model._meta.proxy and model._meta.db_table not in LEFT_OUT
+    ]
+
+
+def columns_of(model: type[Model]) -> dict[str, Field[Any, Any]]:
+    """The columns of the model's own table, with their fields."""
+    return {field.column: field for field in model._meta.local_concrete_fields if field.column}
+
+
+def applied_migrations(alias: str = DEFAULT_DB_ALIAS) -> tuple[str, ...]:
+    """The migrations that a database's tables stand at."""
+    applied = MigrationRecorder(connections[alias]).applied_migrations()
+    return tuple(sorted(f"{app}.{name}" for app, name in applied))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; secrets stay encrypted."""
+    if value is None or isinstance(value, str | int | float | dict | list):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Secret):
+        return value.token
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(bytes(value)).decode()
+    return str(value)
+
+
+def stored(field: Field[Any, Any], value: Any) -> Any:
+    """A value from JSON as this database stores it. Raises BackupUnusable when it cannot be."""
+    if value is not None:
+        try:
+            value = _value(field, value)
+        except (ValueError, TypeError, ValidationError) as error:
+            raise BackupUnusable(
+                f"The backup holds a value that {field.model._meta.db_table}.{field.column} "
+                "cannot have. Take another copy."
+            ) from error
+    return field.get_db_prep_save(value, connection)
+
+
+def _value(field: Field[Any, Any], value: Any) -> Any:
+    if isinstance(field, SecretCharField):
+        return Secret(value)
+    if isinstance(field, BinaryField):
+        return base64.b64decode(value)
+    return value if isinstance(field, JSONField) else field.to_python(value)
+
+
+def rows_of(archive: zipfile.ZipFile, table: str) -> Iterator[list[Any]]:
+    """The rows of a table, one after the other."""
+    with archive.open(entry_of(table)) as lines:
+        for line in lines:
+            yield json.loads(line)

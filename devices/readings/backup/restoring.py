@@ -1,0 +1,139 @@
+"""Putting a backup back: into an empty site, all or nothing, on either database engine."""
+
+# ruff: noqa: S608 - names of tables and columns are those of this site's own models
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.core.management.color import no_style
+from django.db import connection, transaction
+from django.db.models import Model
+
+from devices.models import Community, KeyCheck
+from devices.readings.backup.contents import (
+    BackupUnusable,
+    Contents,
+    applied_migrations,
+    columns_of,
+    models_to_keep,
+    rows_of,
+    stored,
+)
+from devices.readings.backup.writing import PORTION, Told
+from devices.readings.store import make_room
+
+Row = Sequence[Any]
+
+
+def restore(
+    source: Path, *, replace: bool = False, tell: Told = lambda table, rows: None
+) -> Contents:
+    """Put everything that `source` holds into this site's database; one transaction.
+
+    The site's other processes should be stopped: they would go on with what they remember. Raises
+    BackupUnusable (damaged, of another version, or this site is not empty and not to be replaced)
+    and KeyMismatch (the encryption key is not the one of the backup): then nothing is changed.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            contents = Contents.of(archive)
+            _refuse_other_versions(contents)
+            contents.verify(archive)
+            with transaction.atomic():
+                _empty(replace=replace)
+                for model in models_to_keep():
+                    table = model._meta.db_table
+                    tell(table, _fill(model, archive, contents.rows[table]))
+                _go_on_numbering()
+                KeyCheck.verify()
+    except zipfile.BadZipFile as error:
+        raise BackupUnusable("This file is no backup: it is not a whole ZIP archive.") from error
+    return contents
+
+
+def check(source: Path) -> Contents:
+    """What `source` holds, once it has proved whole. Raises BackupUnusable."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            contents = Contents.of(archive)
+            contents.verify(archive)
+    except zipfile.BadZipFile as error:
+        raise BackupUnusable("This file is no backup: it is not a whole ZIP archive.") from error
+    return contents
+
+
+def _refuse_other_versions(contents: Contents) -> None:
+    ours = set(applied_migrations())
+    theirs = set(contents.migrations)
+    if ours == theirs:
+        return
+    newest = ", ".join(sorted(ours ^ theirs)[:3])
+    which = "an older" if theirs < ours else "another"
+    raise BackupUnusable(
+        f"The backup was written by {which} version of this site (they differ in {newest}). "
+        "Restore it with that version, then update."
+    )
+
+
+def _empty(*, replace: bool) -> None:
+    """Delete every row; deferred constraints are checked when all is in place again."""
+    if not replace and Community.objects.exists():
+        raise BackupUnusable(
+            "This site is not empty: it has communities. Restore into a new one, or add --replace "
+            "to throw away all that is here."
+        )
+    with connection.cursor() as cursor:
+        # No TRUNCATE: its lock would keep new partitions out.
+        for model in models_to_keep():
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
+
+
+def _fill(model: type[Model], archive: zipfile.ZipFile, expected: int) -> int:
+    """Insert a table's rows in portions; how many there were."""
+    columns = columns_of(model)
+    fields = columns.values()
+    table = model._meta.db_table
+    names = ", ".join(map(connection.ops.quote_name, columns))
+    places = ", ".join(["%s"] * len(columns))
+    insert = f"INSERT INTO {connection.ops.quote_name(table)} ({names}) VALUES ({places})"
+    count = 0
+    for portion in _portions(rows_of(archive, table)):
+        _make_room(model, portion)
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                insert,
+                [
+                    [stored(field, value) for field, value in zip(fields, row, strict=True)]
+                    for row in portion
+                ],
+            )
+        count += len(portion)
+    if count != expected:
+        raise BackupUnusable(f"{table} holds {count} rows and should hold {expected}.")
+    return count
+
+
+def _portions(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while portion := list(islice(rows, PORTION)):
+        yield portion
+
+
+def _make_room(model: type[Model], rows: Sequence[Row]) -> None:
+    names = list(columns_of(model))
+    if "at" in names:
+        place = names.index("at")
+        make_room(model._meta.db_table, [datetime.fromisoformat(row[place]) for row in rows])
+
+
+def _go_on_numbering() -> None:
+    """Continue each sequence behind the highest number restored."""
+    statements = connection.ops.sequence_reset_sql(no_style(), models_to_keep())
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)

@@ -1,0 +1,100 @@
+"""Writing a backup beside a running site: one moment of the database, read table by table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, connections
+from django.db.models import Model
+
+from devices.readings.backup.contents import (
+    MANIFEST,
+    Contents,
+    applied_migrations,
+    columns_of,
+    entry_of,
+    models_to_keep,
+    plain,
+)
+
+PORTION = 10_000
+_ALIAS = "backup"
+Told = Callable[[str, int], object]
+_BEGIN = {
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "sqlite": "BEGIN DEFERRED",
+}
+
+
+def write_backup(target: Path, now: datetime, tell: Told = lambda table, rows: None) -> Contents:
+    """Write everything to `target`; `tell` hears of each table when it is done.
+
+    All tables are of one moment, whatever is written meanwhile; nobody has to wait. The file
+    holds encrypted credentials and password hashes: only its owner may read it. It appears under
+    its name when it is whole. Raises OSError when it cannot be written: then nothing is left.
+    """
+    handle, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file, _one_moment() as alias:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                contents = _write(archive, alias, now, tell)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return contents
+
+
+@contextmanager
+def _one_moment() -> Iterator[str]:
+    """A connection of its own that sees the database as it is now, until the end."""
+    own = connection.copy(_ALIAS)
+    connections[_ALIAS] = own
+    try:
+        with own.cursor() as cursor:
+            cursor.execute(_BEGIN[own.vendor])
+        yield _ALIAS
+    finally:
+        own.close()
+        del connections[_ALIAS]
+
+
+def _write(archive: zipfile.ZipFile, alias: str, now: datetime, tell: Told) -> Contents:
+    rows: dict[str, int] = {}
+    checksums: dict[str, str] = {}
+    for model in models_to_keep():
+        table = model._meta.db_table
+        rows[table], checksums[table] = _write_table(archive, model, alias)
+        tell(table, rows[table])
+    contents = Contents(now.isoformat(), applied_migrations(alias), rows, checksums)
+    archive.writestr(MANIFEST, contents.document())
+    return contents
+
+
+def _write_table(archive: zipfile.ZipFile, model: type[Model], alias: str) -> tuple[int, str]:
+    names = [field.attname for field in columns_of(model).values()]
+    digest = hashlib.sha256()
+    count = 0
+    with archive.open(entry_of(model._meta.db_table), "w", force_zip64=True) as lines:
+        for row in _rows(model, names, alias):
+            line = json.dumps([plain(value) for value in row], separators=(",", ":")).encode()
+            lines.write(line + b"\n")
+            digest.update(line + b"\n")
+            count += 1
+    return count, digest.hexdigest()
+
+
+def _rows(model: type[Model], names: list[str], alias: str) -> Iterator[tuple[Any, ...]]:
+    rows = model._base_manager.using(alias).order_by().values_list(*names)
+    return rows.iterator(chunk_size=PORTION)

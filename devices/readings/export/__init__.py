@@ -1,0 +1,15 @@
+"""Readings as files that other programs read: CSV, JSON lines, spreadsheets, Parquet."""
+
+from devices.readings.export.formats import FORMATS, Format, FormatUnavailable
+from devices.readings.export.table import Column, ExportRequest, Kind, Table, table_of
+
+__all__ = [
+    "FORMATS",
+    "Column",
+    "ExportRequest",
+    "Format",
+    "FormatUnavailable",
+    "Kind",
+    "Table",
+    "table_of",
+]

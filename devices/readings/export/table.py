@@ -1,0 +1,216 @@
+"""What is exported: one row an instant (or bucket), one column a metric, read page by page."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from devices.models import DataType, Device, Metric
+from devices.readings.instants import HOUR, hour_of
+from devices.readings.periods import day_span, month_span
+from devices.readings.samples import (
+    AggregateRequest,
+    Bucket,
+    HistoryRequest,
+    Reading,
+    Tier,
+    Value,
+)
+from devices.readings.store import ReadingStore, get_store
+
+PAGE = 5_000
+"""Readings of one metric held in memory."""
+BUCKETS_AT_ONCE = 2_000
+_WIDTHS: dict[Tier, timedelta | Tier] = {
+    Tier.HOUR: HOUR,
+    Tier.DAY: Tier.DAY,
+    Tier.MONTH: Tier.MONTH,
+}
+_SPANS = {
+    Tier.HOUR: HOUR * BUCKETS_AT_ONCE,
+    Tier.DAY: timedelta(days=BUCKETS_AT_ONCE),
+    Tier.MONTH: timedelta(days=30 * BUCKETS_AT_ONCE),
+}
+_BEGINNINGS: dict[Tier, Callable[[datetime, ZoneInfo], datetime]] = {
+    Tier.HOUR: lambda at, zone: hour_of(at),
+    Tier.DAY: lambda at, zone: day_span(at, zone).bucket,
+    Tier.MONTH: lambda at, zone: month_span(at, zone).bucket,
+}
+_STATISTICS = ("average", "minimum", "maximum", "count")
+
+
+class Kind(StrEnum):
+    """What a column's cells are."""
+
+    TIME = "time"
+    NUMBER = "number"
+    WHOLE = "whole"
+    FLAG = "flag"
+    TEXT = "text"
+
+
+_KINDS = {
+    DataType.FLOAT: Kind.NUMBER,
+    DataType.INTEGER: Kind.WHOLE,
+    DataType.BOOLEAN: Kind.FLAG,
+    DataType.TEXT: Kind.TEXT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Some metrics of one device, `since` <= at < `until`, as readings or as buckets of a tier."""
+
+    device: Device
+    metrics: Sequence[Metric]
+    since: datetime
+    until: datetime
+    tier: Tier = Tier.RAW
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`name` is for programs, `title` (with the unit) for people."""
+
+    name: str
+    title: str
+    unit: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows come once, oldest first; their cells fit `columns`, None where nothing was said.
+
+    Times are aware, in `zone`, the community's. `facts` say what this is, for formats that keep
+    more than cells.
+    """
+
+    columns: Sequence[Column]
+    rows: Iterator[tuple[Any, ...]]
+    zone: ZoneInfo
+    facts: Mapping[str, str]
+
+
+def table_of(request: ExportRequest) -> Table:
+    """The table that a request asks for; nothing is read before its rows are.
+
+    Buckets exist of numbers and on/off metrics (the share of time readings said «on»); texts are
+    left out there.
+    """
+    zone = ZoneInfo(request.device.community.zone)
+    if request.tier is Tier.RAW:
+        columns, rows = _readings(request, zone)
+    else:
+        columns, rows = _buckets(request, zone)
+    return Table(columns, rows, zone, _facts(request))
+
+
+def _facts(request: ExportRequest) -> dict[str, str]:
+    return {
+        "device": request.device.name,
+        "device_uuid": str(request.device.uuid),
+        "community": request.device.community.name,
+        "zone": request.device.community.zone,
+        "since": request.since.isoformat(),
+        "until": request.until.isoformat(),
+        "tier": request.tier.value,
+    }
+
+
+def _time(zone: ZoneInfo) -> Column:
+    return Column("time", f"Time ({zone.key})", "", Kind.TIME)
+
+
+def _readings(
+    request: ExportRequest, zone: ZoneInfo
+) -> tuple[list[Column], Iterator[tuple[Any, ...]]]:
+    columns = [_time(zone), Column("entry", "Entry number", "", Kind.WHOLE)]
+    columns += [
+        Column(metric.name, str(metric), metric.unit, _KINDS[DataType(metric.data_type)])
+        for metric in request.metrics
+    ]
+    return columns, _reading_rows(request, zone)
+
+
+def _reading_rows(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
+    store = get_store()
+    places = {metric.pk: place for place, metric in enumerate(request.metrics)}
+    merged = heapq.merge(
+        *(_pages(store, metric.pk, request) for metric in request.metrics), key=_identity
+    )
+    for (at, sequence), readings in groupby(merged, key=_identity):
+        cells: list[Value | None] = [None] * len(places)
+        for reading in readings:
+            cells[places[reading.metric]] = reading.value
+        yield (at.astimezone(zone), sequence or None, *cells)
+
+
+def _identity(reading: Reading) -> tuple[datetime, int]:
+    return reading.at, reading.sequence
+
+
+def _pages(store: ReadingStore, metric: int, request: ExportRequest) -> Iterator[Reading]:
+    after = None
+    while True:
+        page = store.history(
+            HistoryRequest(metric, request.since, request.until, limit=PAGE, after=after)
+        )
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = _identity(page[-1])
+
+
+def _buckets(
+    request: ExportRequest, zone: ZoneInfo
+) -> tuple[list[Column], Iterator[tuple[Any, ...]]]:
+    metrics = [metric for metric in request.metrics if metric.data_type != DataType.TEXT]
+    columns = [_time(zone)]
+    for metric in metrics:
+        for statistic in _STATISTICS:
+            counting = statistic == "count"
+            unit = "" if counting else metric.unit
+            title = f"{metric.label} {statistic}" + (f" ({unit})" if unit else "")
+            kind = Kind.WHOLE if counting else Kind.NUMBER
+            columns.append(Column(f"{metric.name}_{statistic}", title, unit, kind))
+    return columns, _bucket_rows(request, metrics, zone)
+
+
+def _bucket_rows(
+    request: ExportRequest, metrics: Sequence[Metric], zone: ZoneInfo
+) -> Iterator[tuple[Any, ...]]:
+    for since, until in _spans(request, zone):
+        found: dict[datetime, dict[int, Bucket]] = {}
+        for metric in metrics:
+            answer = get_store().aggregate(
+                AggregateRequest(metric.pk, since, until, _WIDTHS[request.tier])
+            )
+            for bucket in answer.buckets:
+                found.setdefault(bucket.start, {})[metric.pk] = bucket
+        for start in sorted(found):
+            cells: list[Any] = [start.astimezone(zone)]
+            for metric in metrics:
+                cells += _statistics(found[start].get(metric.pk))
+            yield tuple(cells)
+
+
+def _statistics(bucket: Bucket | None) -> list[float | int | None]:
+    if bucket is None:
+        return [None] * len(_STATISTICS)
+    return [bucket.average, bucket.minimum, bucket.maximum, bucket.count]
+
+
+def _spans(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+    """The range in parts that begin where buckets do: no bucket is cut in two."""
+    since = request.since
+    while since < request.until:
+        until = _BEGINNINGS[request.tier](since + _SPANS[request.tier], zone)
+        yield since, min(until, request.until)
+        since = until

@@ -1,0 +1,1 @@
+"""Commands about the readings and the site as a whole."""

@@ -1,0 +1,44 @@
+"""`manage.py backup`: a copy of the whole site in one file, while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from devices.readings.backup import write_backup
+
+
+class Command(BaseCommand):
+    """Writes configuration, people, readings and logs, all of one moment."""
+
+    help = (
+        "Write a backup of the whole site, while it runs. The file holds encrypted credentials: "
+        "keep field_encryption.key apart from it, and both safe."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Where to."""
+        parser.add_argument("file", nargs="?", help="default: telemetry-DATE-TIME.zip")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write, and tell of each table."""
+        now = timezone.now()
+        target = Path(options["file"] or f"telemetry-{now:%Y%m%d-%H%M%S}.zip")
+        if target.exists():
+            raise CommandError(f"{target} is there already. Name another file.")
+        try:
+            contents = write_backup(target, now, self._tell)
+        except OSError as error:
+            raise CommandError(
+                f"{target} cannot be written: {error.strerror or error}. Nothing was left behind."
+            ) from error
+        size = target.stat().st_size / 1e6
+        total = sum(contents.rows.values())
+        self.stdout.write(f"{target}: {total:,} rows of {len(contents.rows)} tables, {size:.1f} MB")
+
+    def _tell(self, table: str, rows: int) -> None:
+        if rows:
+            self.stderr.write(f"  {table}: {rows:,}")

@@ -1,0 +1,147 @@
+"""What recalculation reads: entries as they came, and the values that stand for them."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+from devices.readings.samples import Received, ReceivedRequest, Sample, Value
+from devices.readings.store.engine import Engine
+from devices.readings.store.places import Place, places_of
+from devices.readings.store.summary import Query
+from devices.readings.store.tables import NUMBERS, ORIGIN_OF, RECEIVED, ROWS, TEXTS
+
+_KEY = (("owner", "int8"), ("at", "timestamptz"), ("sequence", "int8"))
+Identity = tuple[datetime, int]
+
+
+def stored(
+    engine: Engine, metrics: Collection[int], identities: Collection[Identity]
+) -> list[Sample]:
+    """See `ReadingStore.stored`."""
+    if not metrics or not identities:
+        return []
+    places = places_of(engine, metrics)
+    instants = [(engine.instant(at), sequence) for at, sequence in identities]
+    found = [*_numbers(engine, places, instants), *_texts(engine, places, instants)]
+    return sorted(found, key=lambda one: (one.at, one.sequence))
+
+
+def _numbers(
+    engine: Engine, places: dict[int, Place], instants: list[tuple[Any, int]]
+) -> Iterator[Sample]:
+    """One sample for each row that holds a number of one of the metrics."""
+    slots: dict[int, dict[int, int]] = defaultdict(dict)
+    for metric, place in places.items():
+        if place.stream is not None:
+            slots[place.stream][metric] = place.position
+    if not slots:
+        return
+    device = next(iter(places.values())).device
+    keys = [(stream, *instant) for stream in sorted(slots) for instant in instants]
+    wanted, params = engine.relation("k", _KEY, keys)
+    rows = engine.for_each(
+        ROWS.name, "r", "r.stream_id = k.owner AND r.at = k.at AND r.sequence = k.sequence"
+    )
+    columns = ", ".join(f"r.{name}" for name in NUMBERS)
+    for stream, at, sequence, origin, *numbers in engine.query(
+        f"SELECT r.stream_id, r.at, r.sequence, r.origin, {columns} FROM {wanted} {rows}", params
+    ):
+        values: dict[int, Value] = {
+            metric: number
+            for metric, position in slots[stream].items()
+            if (number := numbers[position - 1]) is not None
+        }
+        if values:
+            yield Sample(device, engine.moment(at), sequence, values, ORIGIN_OF[origin])
+
+
+def _texts(
+    engine: Engine, places: dict[int, Place], instants: list[tuple[Any, int]]
+) -> Iterator[Sample]:
+    """One sample for each text or flag; most metrics have none, and are not asked one by one."""
+    moments = [at for at, _ in instants]
+    wanted, params = engine.relation("k", [("owner", "int8")], [[metric] for metric in places])
+    speaking = engine.query(
+        f"SELECT k.owner FROM {wanted} WHERE EXISTS (SELECT 1 FROM {TEXTS.name} t "
+        "WHERE t.metric_id = k.owner AND t.at >= %s AND t.at <= %s)",
+        [*params, min(moments), max(moments)],
+    )
+    keys = [(metric, *instant) for (metric,) in speaking for instant in instants]
+    if not keys:
+        return
+    wanted, params = engine.relation("k", _KEY, keys)
+    texts = engine.for_each(
+        TEXTS.name, "t", "t.metric_id = k.owner AND t.at = k.at AND t.sequence = k.sequence"
+    )
+    for metric, at, sequence, origin, text, flag in engine.query(
+        f"SELECT t.metric_id, t.at, t.sequence, t.origin, t.text, t.flag FROM {wanted} {texts} "
+        "WHERE t.text IS NOT NULL OR t.flag IS NOT NULL",
+        params,
+    ):
+        values = {metric: text if flag is None else bool(flag)}
+        device = places[metric].device
+        yield Sample(device, engine.moment(at), sequence, values, ORIGIN_OF[origin])
+
+
+def held(engine: Engine, metrics: Collection[int], since: datetime, until: datetime) -> int:
+    """See `ReadingStore.held`."""
+    if not metrics:
+        return 0
+    bounds = [engine.instant(since), engine.instant(until)]
+    total = 0
+    for metric, place in places_of(engine, metrics).items():
+        counts = [
+            (
+                f"{TEXTS.name} WHERE metric_id = %s AND (text IS NOT NULL OR flag IS NOT NULL)",
+                metric,
+            )
+        ]
+        if place.stream is not None:
+            column = NUMBERS[place.position - 1]
+            counts.append(
+                (f"{ROWS.name} WHERE stream_id = %s AND {column} IS NOT NULL", place.stream)
+            )
+        for rows, owner in counts:
+            sql = f"SELECT count(*) FROM {rows} AND at >= %s AND at < %s"
+            total += engine.query(sql, [owner, *bounds])[0][0]
+    return total
+
+
+def received(engine: Engine, request: ReceivedRequest) -> list[Received]:
+    """See `ReadingStore.received`."""
+    where, params = _entries(engine, request)
+    if request.after is not None:
+        where += " AND (at, sequence) > (%s, %s)"
+        params += [engine.instant(request.after[0]), request.after[1]]
+    rows = engine.query(
+        f"SELECT device_id, at, sequence, CAST(fields AS text) FROM {RECEIVED.name} "
+        f"WHERE {where} ORDER BY at, sequence LIMIT %s",
+        [*params, request.limit],
+    )
+    return [
+        Received(request.source, device, engine.moment(at), sequence, json.loads(fields))
+        for device, at, sequence, fields in rows
+    ]
+
+
+def received_count(engine: Engine, request: ReceivedRequest) -> int:
+    """See `ReadingStore.received_count`."""
+    where, params = _entries(engine, request)
+    count: int = engine.query(f"SELECT count(*) FROM {RECEIVED.name} WHERE {where}", params)[0][0]
+    return count
+
+
+def _entries(engine: Engine, request: ReceivedRequest) -> Query:
+    """The source and range of a request."""
+    where, params = "source_id = %s", [request.source]
+    for limit, comparison in ((request.since, ">="), (request.until, "<")):
+        if limit is not None:
+            where += f" AND at {comparison} %s"
+            params.append(engine.instant(limit))
+    return where, params

@@ -1,0 +1,192 @@
+"""A backup is whole, of one moment and private; restored, the site is what it was."""
+
+from __future__ import annotations
+
+import stat
+import threading
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import connection
+from encrypted_model_fields import fields
+
+from devices.models import Community, Connection, DataType, KeyCheck, Membership
+from devices.models.key_check import KeyMismatch
+from devices.readings.backup import BackupUnusable, check, restore, write_backup
+from devices.readings.backup.contents import MANIFEST, columns_of, models_to_keep, plain
+from devices.readings.samples import Received, Sample
+from devices.readings.store import ReadingStore
+from devices.readings.tests.network import START, device, metrics, minutes, source
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("shared_database"),
+]
+
+NOW = START + timedelta(days=40)
+KEY = "ABCDEFGH12345678"
+
+
+def everything() -> dict[str, list[Any]]:
+    """Every row of every table, as a backup would hold them."""
+    return {
+        model._meta.db_table: sorted(
+            repr([plain(value) for value in row])
+            for row in model._base_manager.values_list(
+                *(field.attname for field in columns_of(model).values())
+            )
+        )
+        for model in models_to_keep()
+    }
+
+
+@pytest.fixture
+def network(shared_database: None, store: ReadingStore) -> None:
+    """A bit of everything: people, secrets, numbers of several months, texts, what was received."""
+    KeyCheck.ensure()
+    channel = source()
+    Connection.objects.update(account_key=KEY)
+    tank = device("Asia/Kolkata")
+    (level, flow), (state,) = metrics(tank, 2), metrics(tank, 1, DataType.TEXT)
+    Membership.objects.create(
+        community=tank.community, user=User.objects.create_user("asha"), role="operator"
+    )
+    store.write(
+        [
+            Sample(
+                tank.pk,
+                minutes(START, 600 * n),
+                n,
+                {level.pk: n / 7, flow.pk: -1e-12, state.pk: f"«zulässig» {n}\n"},
+            )
+            for n in range(90)
+        ],
+        [
+            Received(channel.pk, channel.device_id, minutes(START, n), n, {"field1": "4,8"})
+            for n in range(20)
+        ],
+    )
+    store.roll_up(NOW)
+
+
+def test_a_restored_site_is_what_it_was(network: None, tmp_path: Path, store: ReadingStore) -> None:
+    before = everything()
+    file = tmp_path / "site.zip"
+
+    contents = write_backup(file, NOW)
+    Community.objects.all().delete()
+    User.objects.all().delete()
+    assert check(file) == contents
+    assert restore(file) == contents
+
+    assert everything() == before
+    assert Connection.objects.get().account_key.reveal() == KEY
+    assert sum(contents.rows.values()) == sum(map(len, before.values()))
+    # Numbering goes on: a new row does not collide with a restored one.
+    Community.objects.create(name="New", slug="new")
+
+
+def test_a_backup_is_private_and_holds_no_plain_secret(network: None, tmp_path: Path) -> None:
+    file = tmp_path / "site.zip"
+    write_backup(file, NOW)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.glob("site*")] == ["site.zip"]
+    with zipfile.ZipFile(file) as archive:
+        assert all(KEY.encode() not in archive.read(name) for name in archive.namelist())
+
+
+def test_a_backup_is_of_one_moment_whatever_is_written_meanwhile(
+    network: None, tmp_path: Path
+) -> None:
+    """Somebody adds a community, and a member to it, after the first table was copied."""
+    written: list[str] = []
+
+    def add() -> None:
+        place = Community.objects.create(name="Late", slug="late")
+        user = User.objects.create_user("late")
+        Membership.objects.create(community=place, user=user, role="viewer")
+        connection.close()
+
+    def disturb(table: str, rows: int) -> None:
+        if not written:
+            writer = threading.Thread(target=add)
+            writer.start()
+            writer.join()
+        written.append(table)
+
+    before = everything()
+    file = tmp_path / "site.zip"
+    write_backup(file, NOW, disturb)
+
+    assert Community.objects.filter(name="Late").exists()
+    restore(file, replace=True)
+    assert everything() == before
+
+
+def test_a_site_that_is_not_empty_is_not_overwritten_by_mistake(
+    network: None, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.zip"
+    write_backup(file, NOW)
+    Community.objects.create(name="Newer", slug="newer")
+    before = everything()
+
+    with pytest.raises(CommandError, match="--replace"):
+        call_command("restore", str(file))
+    assert everything() == before
+
+    call_command("restore", str(file), "--replace")
+    assert not Community.objects.filter(name="Newer").exists()
+
+
+def test_a_damaged_backup_changes_nothing(network: None, tmp_path: Path) -> None:
+    file, damaged = tmp_path / "site.zip", tmp_path / "damaged.zip"
+    write_backup(file, NOW)
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(damaged, "w") as copy:
+        for name in whole.namelist():
+            content = whole.read(name)
+            copy.writestr(name, content.replace(b"Asia/Kolkata", b"Asia/Colombo"))
+    truncated = tmp_path / "truncated.zip"
+    truncated.write_bytes(file.read_bytes()[:-400])
+    before = everything()
+
+    for broken in (damaged, truncated):
+        with pytest.raises(BackupUnusable, match=r"Take another copy|not a whole"):
+            restore(broken, replace=True)
+        assert everything() == before
+
+
+def test_a_backup_of_another_version_or_key_is_refused(
+    network: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = tmp_path / "site.zip", tmp_path / "other.zip"
+    write_backup(file, NOW)
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(other, "w") as copy:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == MANIFEST:
+                content = content.replace(b'"readings.0001_initial",', b"")
+            copy.writestr(name, content)
+    before = everything()
+
+    with pytest.raises(BackupUnusable, match="version"):
+        restore(other, replace=True)
+    monkeypatch.setattr(fields, "CRYPTER", Fernet(Fernet.generate_key()))
+    with pytest.raises(KeyMismatch):
+        restore(file, replace=True)
+    assert everything() == before
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(network: None, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="Nothing was left"):
+        call_command("backup", str(tmp_path / "no such folder" / "site.zip"))
+    (tmp_path / "there.zip").write_text("precious")
+    with pytest.raises(CommandError, match="already"):
+        call_command("backup", str(tmp_path / "there.zip"))
+    assert (tmp_path / "there.zip").read_text() == "precious"

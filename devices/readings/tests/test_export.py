@@ -1,0 +1,211 @@
+"""Readings as files: complete, in any format and tier, with units, for those who may see them."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import AsyncClient, Client
+
+from devices.models import DataType, Device, Membership, Metric
+from devices.readings.export import table
+from devices.readings.samples import Sample, Tier
+from devices.readings.store import ReadingStore
+from devices.readings.tests.network import START, device, metrics, minutes
+
+pytestmark = pytest.mark.django_db
+
+HOURS = 30
+NOW = START + timedelta(hours=HOURS)
+
+
+@pytest.fixture
+def tank(store: ReadingStore) -> Device:
+    """Every ten minutes a level, at every third time a state; once two entries of one instant."""
+    tank = device("Asia/Kolkata")
+    (level,), (state,) = metrics(tank, 1), metrics(tank, 1, DataType.TEXT)
+    Metric.objects.filter(pk=level.pk).update(name="level_cm", label="Level", unit="cm")
+    Metric.objects.filter(pk=state.pk).update(name="state", label="State", unit="")
+    samples = [
+        Sample(tank.pk, minutes(START, 10 * n), n + 1, {level.pk: n / 4}) for n in range(HOURS * 6)
+    ]
+    samples += [
+        Sample(tank.pk, minutes(START, 30 * n), 3 * n + 1, {state.pk: f'=cmd "{n}"\nsecond line'})
+        for n in range(HOURS * 2)
+    ]
+    samples.append(Sample(tank.pk, START, 777, {level.pk: -1.5}))
+    store.write(samples)
+    return tank
+
+
+@pytest.fixture
+def member(client: Client, tank: Device) -> Client:
+    user = User.objects.create_user("member")
+    Membership.objects.create(community=tank.community, user=user)
+    client.force_login(user)
+    return client
+
+
+def fetch(client: Client, tank: Device, query: str) -> Any:
+    with time_machine.travel(NOW, tick=False):
+        return client.get(f"/api/v1/devices/{tank.uuid}/export/?start=-40h&{query}")
+
+
+def content(answer: Any) -> bytes:
+    assert answer.status_code == 200, answer.content
+    return b"".join(answer.streaming_content)
+
+
+def test_csv_holds_every_reading_once_oldest_first(
+    member: Client, tank: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "PAGE", 7)  # many pages, and one that ends with the readings
+
+    answer = fetch(member, tank, "as=csv")
+    head, *rows = csv.reader(io.StringIO(content(answer).decode()))
+
+    assert head == ["Time (Asia/Kolkata)", "Entry number", "Level (cm)", "State"]
+    assert len(rows) == HOURS * 6 + 1
+    assert rows[0] == ["2026-11-20T15:30:00+05:30", "1", "0.0", '\'=cmd "0"\nsecond line']
+    assert rows[1] == ["2026-11-20T15:30:00+05:30", "777", "-1.5", ""]
+    assert [row[1] for row in rows[2:]] == [str(n) for n in range(2, HOURS * 6 + 1)]
+    assert answer["Content-Disposition"].endswith('-20261120-raw.csv"')
+
+
+def test_json_lines_say_first_what_they_are(member: Client, tank: Device) -> None:
+    lines = [json.loads(line) for line in content(fetch(member, tank, "as=jsonl")).splitlines()]
+
+    assert lines[0]["device"] == tank.name
+    assert lines[0]["columns"][2] == {
+        "name": "level_cm", "title": "Level (cm)", "unit": "cm", "kind": "number",
+    }  # fmt: skip
+    assert lines[2] == {"time": "2026-11-20T15:30:00+05:30", "entry": 777, "level_cm": -1.5}
+    assert len(lines) == HOURS * 6 + 2
+
+
+def test_days_are_those_of_the_community(
+    member: Client, tank: Device, store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(table._SPANS, Tier.DAY, timedelta(days=1))
+    answer = fetch(member, tank, "as=csv&tier=day")
+    head, *days = csv.reader(io.StringIO(content(answer).decode()))
+
+    assert head[1:] == [
+        "Level average (cm)", "Level minimum (cm)", "Level maximum (cm)", "Level count",
+    ]  # fmt: skip
+    # 15:30 to midnight, then the rest: no day is cut in two, no reading counts twice.
+    assert [(day[0], day[4]) for day in days] == [
+        ("2026-11-20T00:00:00+05:30", str(51 + 1)),
+        ("2026-11-21T00:00:00+05:30", str(HOURS * 6 - 51)),
+    ]
+    assert (days[0][2], days[0][3]) == ("-1.5", str(50 / 4))
+
+
+def test_a_workbook_opens_with_its_readings(
+    member: Client, tank: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devices.readings.export.formats.SHEET_ROWS", 101)
+    book = zipfile.ZipFile(io.BytesIO(content(fetch(member, tank, "as=xlsx"))))
+
+    names = book.read("xl/workbook.xml").decode()
+    assert 'name="About"' in names
+    assert 'name="Readings 2"' in names
+    sheets = [book.read(f"xl/worksheets/sheet{n}.xml").decode() for n in (2, 3)]
+    assert sum(sheet.count("<row ") - 1 for sheet in sheets) == HOURS * 6 + 1
+    assert "<f>" not in "".join(sheets)  # no text became a formula
+
+
+def test_parquet_keeps_types_units_and_facts(member: Client, tank: Device, tmp_path: Path) -> None:
+    file = tmp_path / "readings.parquet"
+    file.write_bytes(content(fetch(member, tank, "as=parquet")))
+
+    with duckdb.connect() as connection:
+        rows = connection.execute(f"SELECT * FROM '{file}' ORDER BY time, entry").fetchall()
+        facts = dict(
+            connection.execute(
+                f"SELECT decode(key), decode(value) FROM parquet_kv_metadata('{file}')"
+            ).fetchall()
+        )
+    assert len(rows) == HOURS * 6 + 1
+    assert rows[1][0] == START
+    assert rows[1][1:] == (777, -1.5, None)
+    assert rows[0][3] == '=cmd "0"\nsecond line'
+    assert (facts["unit:level_cm"], facts["device_uuid"]) == ("cm", str(tank.uuid))
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("as=pdf", "csv, xlsx"),
+        ("tier=week", "hour"),
+        ("metrics=level_cm,depth", "depth"),
+        ("start=yesterday", "not a time"),
+        ("shape=round", "no such parameter"),
+    ],
+)
+def test_what_is_not_understood_is_told(
+    member: Client, tank: Device, query: str, says: str
+) -> None:
+    answer = member.get(f"/api/v1/devices/{tank.uuid}/export/?{query}")
+    assert answer.status_code == 400
+    assert says in answer.content.decode()
+
+
+def test_some_metrics_only(member: Client, tank: Device) -> None:
+    text = content(fetch(member, tank, "metrics=state")).decode()
+    assert text.partition("\r\n")[0] == "Time (Asia/Kolkata),Entry number,State"
+
+
+def test_strangers_get_nothing(client: Client, tank: Device) -> None:
+    assert fetch(client, tank, "as=csv").status_code in (401, 403)
+    client.force_login(User.objects.create_user("stranger"))
+    assert fetch(client, tank, "as=csv").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_asynchronous_server_is_fed_portion_by_portion(tank: Device, tmp_path: Path) -> None:
+    user = User.objects.create_user("member")
+    Membership.objects.create(community=tank.community, user=user)
+    client = AsyncClient()
+    client.force_login(user)
+
+    async def read() -> bytes:
+        answer = await client.get(
+            f"/api/v1/devices/{tank.uuid}/export/?start=2026-11-20T10:00:00Z&end={ends}&as=jsonl"
+        )
+        return b"".join([portion async for portion in cast("Any", answer).streaming_content])
+
+    ends = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+    assert len(asyncio.run(read()).splitlines()) == HOURS * 6 + 2
+
+
+def test_the_command_writes_a_file_for_each_device(tank: Device, tmp_path: Path) -> None:
+    with time_machine.travel(NOW, tick=False):
+        call_command(
+            "export_readings", f"--community={tank.community.slug}", "--tier=hour",
+            f"--into={tmp_path}", verbosity=0,
+        )  # fmt: skip
+    (file,) = tmp_path.iterdir()
+    assert len(file.read_text().splitlines()) == HOURS + 1
+    with pytest.raises(CommandError, match="no community"):
+        call_command("export_readings", "--community=nowhere", f"--into={tmp_path}")
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("export_readings", f"--device={tank.uuid}", f"--into={tmp_path / 'missing'}")
+
+
+def test_an_empty_range_is_an_empty_table(member: Client, tank: Device) -> None:
+    for form in ("csv", "xlsx", "jsonl", "parquet"):
+        query = f"as={form}&start=2001-01-01&end=2001-01-02"
+        answer = member.get(f"/api/v1/devices/{tank.uuid}/export/?{query}")
+        assert content(answer)

@@ -1,0 +1,106 @@
+"""PostgreSQL's months: made ahead or on demand, safe beside each other, found by the planner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+
+from devices.readings.retention import prune
+from devices.readings.samples import HistoryRequest, Sample
+from devices.readings.store import ReadingStore, get_store, partitions
+from devices.readings.store.partitions import Month, existing, month_of
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
+from devices.readings.tests.network import FAR, device, metrics
+from devices.readings.tests.test_retention import DAYS, JANUARY, NOW, daily
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def afterwards() -> Iterator[None]:
+    """The clock stands after everything that is written here."""
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def forget_all_months() -> None:
+    """As on a new site."""
+    partitions._known.clear()
+    with connection.cursor() as cursor:
+        for table in (ROWS, TEXTS, RECEIVED):
+            for month in existing(table.name):
+                cursor.execute(f"DROP TABLE {table.name}_y{month.year:04}m{month.month:02}")
+
+
+def test_the_coming_months_are_made_ahead(store: ReadingStore) -> None:
+    forget_all_months()
+    prune(NOW)
+    for table in (ROWS, TEXTS, RECEIVED):
+        assert existing(table.name) == [Month(2026, 5), Month(2026, 6), Month(2026, 7)]
+
+
+def test_a_month_is_made_when_a_row_needs_it_and_stays_when_that_row_is_undone(
+    store: ReadingStore,
+) -> None:
+    (level,) = metrics(device(), 1)
+    old = Sample(level.device_id, datetime(1999, 12, 31, 23, 59, tzinfo=UTC), 1, {level.pk: 1.0})
+    with transaction.atomic():
+        store.write([old])
+        transaction.set_rollback(True)
+    assert store.history(HistoryRequest(level.pk, old.at, NOW)) == []
+    store.write([old])
+    assert Month(1999, 12) in existing(ROWS.name)
+    assert [one.at for one in store.history(HistoryRequest(level.pk, old.at, NOW))] == [old.at]
+
+
+def test_a_month_that_another_process_dropped_is_made_again(store: ReadingStore) -> None:
+    (level,) = metrics(device(), 1)
+    (sample,) = daily(level.pk, level.device_id)[40:41]
+    store.write([sample])
+    partitions.drop(ROWS.name, FAR)
+    assert store.write([sample]).new == [sample]
+
+
+def test_writers_of_one_new_month_do_not_get_in_each_others_way(store: ReadingStore) -> None:
+    forget_all_months()
+    level = [metrics(device(), 1)[0] for _ in range(4)]
+    failures: list[BaseException] = []
+
+    def write(place: int) -> None:
+        try:
+            get_store().write(daily(level[place].pk, level[place].device_id))
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [len(store.history(HistoryRequest(one.pk, JANUARY, NOW))) for one in level] == [DAYS] * 4
+
+
+def test_a_day_is_read_from_its_own_month_only(store: ReadingStore) -> None:
+    (level,) = metrics(device(), 1)
+    store.write(daily(level.pk, level.device_id))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"EXPLAIN SELECT * FROM {ROWS.name} WHERE stream_id = 1 "
+            "AND at >= '2026-03-05Z' AND at < '2026-03-06Z'"
+        )
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "readings_row_y2026m03" in plan
+    assert "readings_row_y2026m04" not in plan
+
+
+def test_months_follow_each_other_over_the_years() -> None:
+    assert month_of(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)).following == Month(2027, 1)
+    assert Month(2027, 1).begins == datetime(2027, 1, 1, tzinfo=UTC)

@@ -1,0 +1,6 @@
+"""Computing stored readings anew from what was received, with the mappings as they are now."""
+
+from ingestion.recalculation.asking import KIND, request
+from ingestion.recalculation.working import step
+
+__all__ = ["KIND", "request", "step"]
