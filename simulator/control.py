@@ -218,7 +218,11 @@ class Control:
             rows = seen.rows(
                 start, end, _integer(params, "limit") or 100_000, self._api.clock.now()
             )
-        return {"channel": channel_id, "count": len(rows), "rows": _rows_json(rows, values="values" in params)}
+        return {
+            "channel": channel_id,
+            "count": len(rows),
+            "rows": _rows_json(rows, values="values" in params),
+        }
 
     def _ages(self, _request: Request, _body: Body) -> object:
         """How old each row was when it was first answered, in seconds, by channel; rows of before

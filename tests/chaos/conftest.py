@@ -28,6 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if figures.VARIABLE not in os.environ:
         directory = os.environ.get("TEST_REPORTS") or tempfile.gettempdir()
         os.environ[figures.VARIABLE] = str(Path(directory) / f"chaos-{os.getpid()}.jsonl")
+    if not hasattr(config, "workerinput"):  # once, by whoever starts the others
+        report = Path(os.environ[figures.VARIABLE])
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

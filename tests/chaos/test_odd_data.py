@@ -142,10 +142,10 @@ def became_of(channel: int) -> Counter[tuple[Any, ...]]:
 def places_with_a_key(log: str) -> list[str]:
     """Where people look and would find a key."""
     texts = {"log": log}
-    for row in Rejection.objects.all():
-        texts[f"rejection {row.pk}"] = f"{row.raw} {row.detail}"
-    for row in PollLog.objects.all():
-        texts[f"poll log {row.pk}"] = row.message
+    for refused in Rejection.objects.all():
+        texts[f"rejection {refused.pk}"] = f"{refused.raw} {refused.detail}"
+    for poll in PollLog.objects.all():
+        texts[f"poll log {poll.pk}"] = poll.message
     return [place for place, text in texts.items() if KEY in text]
 
 

@@ -31,7 +31,8 @@ BESIDE = 3
 SHARED = {"rate_limit": 1200, "breaker_failures": 15}
 
 # What the provider does to a channel, and what the poll log must say of it.
-OF_ONE_CHANNEL = {
+Fault = tuple[Mapping[str, object], str]
+OF_ONE_CHANNEL: dict[str, Fault] = {
     "wrong_key": ({"kind": "wrong_key"}, "credential"),
     "-1": ({"kind": "minus_one"}, "credential"),
     "404": ({"kind": "status", "code": 404}, "not_found"),
@@ -45,7 +46,7 @@ OF_ONE_CHANNEL = {
     "redirect": ({"kind": "redirect"}, "redirected"),
 }
 # What concerns the whole account: its own channels wait, those of other accounts do not.
-OF_AN_ACCOUNT = {
+OF_AN_ACCOUNT: dict[str, Fault] = {
     "402": ({"kind": "status", "code": 402}, "licence"),
     "429": ({"kind": "status", "code": 429, "retry_after": 30.0}, "throttled"),
 }

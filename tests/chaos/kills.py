@@ -1,4 +1,4 @@
-"""Whatever dies at three in the morning comes back by itself, and no reading is lost or doubled."""
+"""What can die at three in the morning, and the proof that it comes back and nothing is lost."""
 
 from __future__ import annotations
 
@@ -7,51 +7,38 @@ import signal
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-import pytest
 import redis
 
 from scripts.postgresql import Server
 from scripts.servers import Unavailable
 from tests.chaos import figures
-from tests.chaos.conftest import Besiege
 from tests.chaos.plan import Account
 from tests.chaos.scale import scaled
 from tests.chaos.site import Besieged, until
 
 ROUNDS = scaled("CHAOS_KILLS", 1, 10)
-# All kills together take so long at least; a round that is through sooner waits for the next.
-MINUTES = scaled("CHAOS_KILLS_MINUTES", 0, 30)
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600 + ROUNDS * 300)]
+TIMEOUT_S = 600 + ROUNDS * 300
 
 # Entries of each channel come fifteen times as often as ThingSpeak takes them for nothing.
 FLEET = "30x1"
 # So many sources must have been asked with success before data counts as flowing again.
 FLOWING = 10
+# The provider was tried so often while it was down.
+PROBES = 2
 LIMIT = {"rate_limit": 900, "rate_window_s": 60, "breaker_open_s": 2}
 
 Harm = Callable[[], None]
 
 
-def test_nothing_is_lost_or_doubled_on_sqlite(besiege: Besiege) -> None:
-    site = besiege(FLEET)
-    prove(site, "kills, SQLite", {"database's writer": lambda: site.kill_children("worker")})
+def prove(site: Besieged, proof: str, harms: Mapping[str, Harm], minutes: float = 0) -> None:
+    """Do all harm so many times while entries come in, then compare with the judge.
 
-
-def test_nothing_is_lost_or_doubled_on_postgresql(postgresql: Server, besiege: Besiege) -> None:
-    site = besiege(FLEET, postgresql)
-    restarts = {
-        "database": lambda: restart(postgresql, signal.SIGINT),
-        "database, kill -9": lambda: restart(postgresql, signal.SIGKILL),
-    }
-    prove(site, "kills, PostgreSQL", restarts)
-
-
-def prove(site: Besieged, proof: str, database: Mapping[str, Harm]) -> None:
-    """Let everything die so many times while entries come in, then compare with the judge."""
+    It takes so many minutes at least: who is back sooner waits for the next harm.
+    """
     began = site.open([Account("ThingSpeak", site.judge.polled(), LIMIT)])
     site.wait_until_flowing(len(site.judge.fleet()))
     site.judge.control("limiter", "POST", {"limit": 900, "window_s": 60})
-    recovered = besieged_for(site, {**harms_of(site), **database})
+    recovered = besieged_for(site, harms, timedelta(minutes=minutes))
     end = datetime.now(UTC)
     site.wait_until_read(end)
     lost, added, compared = site.differences(began, end)
@@ -67,20 +54,31 @@ def prove(site: Besieged, proof: str, database: Mapping[str, Harm]) -> None:
 
 
 def harms_of(site: Besieged) -> dict[str, Harm]:
-    """What can happen to any site."""
-    harms: dict[str, Harm] = {
+    """What can happen to any site. What takes longest to be made up for comes first."""
+    killed: dict[str, Harm] = {
         name: lambda name=name: site.kill(name)  # type: ignore[misc]
         for name in ("dispatcher", "beat", "web")
     }
-    return harms | {
+    return {
         "worker": lambda: kill_worker_at_work(site),
+        "worker's children": lambda: site.kill_children("worker"),
+        **killed,
         "Valkey": lambda: kill_valkey(site),
         "Valkey and its data": site.wipe_valkey,
         "provider hangs": lambda: hang(site),
+        "provider is down": lambda: outage(site),
     }
 
 
-def besieged_for(site: Besieged, harms: Mapping[str, Harm]) -> dict[str, float]:
+def harms_of_server(server: Server) -> dict[str, Harm]:
+    """What can happen to a database that is a server."""
+    return {
+        "database": lambda: restart(server, signal.SIGINT),
+        "database, kill -9": lambda: restart(server, signal.SIGKILL),
+    }
+
+
+def besieged_for(site: Besieged, harms: Mapping[str, Harm], lasts: timedelta) -> dict[str, float]:
     """Do all harm, round after round; the longest that each took until data flowed again."""
     began = datetime.now(UTC)
     longest: dict[str, float] = {}
@@ -90,7 +88,7 @@ def besieged_for(site: Besieged, harms: Mapping[str, Harm]) -> dict[str, float]:
         harms[name]()
         site.wait_until_flowing(FLOWING)
         longest[name] = max(longest.get(name, 0.0), (datetime.now(UTC) - start).total_seconds())
-        due = began + timedelta(minutes=MINUTES) * ((done + 1) / (ROUNDS * len(harms)))
+        due = began + lasts * ((done + 1) / (ROUNDS * len(harms)))
         until(lambda due=due: datetime.now(UTC) >= due, "the next harm is due")  # type: ignore[misc]
     return longest
 
@@ -127,6 +125,26 @@ def hang(site: Besieged) -> None:
         until(lambda: timed_out(site, began), "polls are given up")
     finally:
         os.kill(site.judge.pid, signal.SIGCONT)
+
+
+def outage(site: Besieged) -> None:
+    """The provider answers every request late and with an error; it is asked by one at a time."""
+    slow = site.judge.fault("latency", seconds=0.5)
+    error = site.judge.fault("status", code=503)
+    until(lambda: opened(site), "the provider is left in peace")
+    until(lambda: not site.judge.totals()["in_flight"], "what was under way has ended")
+    site.judge.control("journal", "DELETE")
+    until(lambda: site.judge.totals()["requests"] >= PROBES, "it is tried again")
+    probes = site.judge.totals()
+    for fault in (slow, error):
+        site.judge.control(f"faults/{fault}", "DELETE")
+    assert probes["in_flight_max"] == 1, probes
+
+
+def opened(site: Besieged) -> bool:
+    """Whether an alert about the provider is open."""
+    query = "SELECT count(*) FROM alerts_alert WHERE kind = 'upstream_down' AND resolved_at IS NULL"
+    return bool(site.kept.rows(query)[0][0])
 
 
 def timed_out(site: Besieged, since: datetime) -> bool:
