@@ -12,7 +12,7 @@ from django.utils import timezone
 from devices.models import Community, Connection, Device, DeviceType, ThingSpeakChannel
 from devices.readings.store import get_store
 from ingestion.dispatch import Queues, dispatch
-from ingestion.equipment import equipment
+from ingestion.equipment import batch_equipment, equipment
 from ingestion.models import Gap, GapState, PollLog, PollState, Rejection
 from ingestion.verify import create_mappings, verify_channel
 from ingestion.work import Worker
@@ -44,7 +44,7 @@ def add_channels(url: str, channels: Sequence[Channel]) -> None:
 
 def read_everything() -> int:
     """Tick the real dispatcher and worker until nothing is left to read; returns the ticks."""
-    worker = Worker(equipment())
+    worker = Worker(batch_equipment())
     queues = Queues(worker.poll, worker.fill)
     for tick in range(1, MOST_TICKS):
         dispatch(timezone.now, equipment().gate, queues)

@@ -12,12 +12,13 @@ class IngestionConfig(AppConfig):
     verbose_name = "Ingestion"
 
     def ready(self) -> None:
-        """Answer the dashboards' questions about polling; know how to carry out our jobs."""
+        """Answer the dashboards, follow the configuration, know how to carry out our jobs."""
         # All need models, which exist only now.
         from devices.jobs import register as register_job
-        from ingestion import recalculation
+        from ingestion import enrolment, recalculation
         from ingestion.way_in import Ingestion
         from realtime.way_in import register
 
         register(Ingestion())
+        enrolment.listen()
         register_job(recalculation.KIND, recalculation.step)

@@ -8,13 +8,25 @@ from ingestion import pulse
 from ingestion.polling import Equipment
 from ingestion.process import per_process
 from ingestion.resilience.gate import RedisGate
-from ingestion.resilience.transport import RequestsTransport
+from ingestion.resilience.transport import CurlTransport, RequestsTransport
 
 
 @per_process
 def equipment() -> Equipment:
-    """This process's gate (budget and breaker of the whole site) and transport."""
+    """This process's gate (budget and breaker of the whole site) and transport.
+
+    For single requests, which a person waits for.
+    """
     return Equipment(
         gate=RedisGate(pulse.client()),
         transport=RequestsTransport(allowed=settings.ALLOWED_PRIVATE_NETWORKS),
+    )
+
+
+@per_process
+def batch_equipment() -> Equipment:
+    """The same gate, with the transport for a worker's batches."""
+    return Equipment(
+        gate=equipment().gate,
+        transport=CurlTransport(allowed=settings.ALLOWED_PRIVATE_NETWORKS),
     )

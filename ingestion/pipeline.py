@@ -1,13 +1,13 @@
 """The way of a reading, top to bottom: entries in, stored readings and live messages out.
 
-Everything a delivery changes is one transaction; what others are told, they are told on commit.
+Everything that deliveries change is one transaction; what others are told, they are told on commit.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -16,13 +16,10 @@ from django.db import transaction
 from devices.models import Source
 from devices.readings.samples import Origin, Received, Sample, WriteResult
 from devices.readings.store import get_store
+from ingestion import rejections
 from ingestion.entries import Entry, Refusal
-from ingestion.models import Rejection
 from ingestion.normalise import FieldRule, normalise
-from ingestion.tell import tell_readings
-
-# Rejections are looked up and inserted in portions that every database takes in one statement.
-PORTION = 500
+from ingestion.tell import News, tell_readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of a delivery."""
+    """What became of a delivery.
+
+    `written` tells of the samples of its device; what was unchanged is not counted.
+    """
 
     written: WriteResult
     entries: int
@@ -58,73 +58,95 @@ class Ingested:
 def ingest(
     delivery: Delivery, now: datetime, settle: Callable[[Ingested], None] = lambda _: None
 ) -> Ingested:
-    """Normalise, store and tell one delivery; `settle` runs inside the same transaction.
+    """Ingest one delivery; `settle` runs inside the same transaction.
 
-    Idempotent: the same delivery again changes nothing and tells nothing. An exception of
-    `settle` (a lost lease, say) undoes everything.
+    An exception of `settle` (a lost lease, say) undoes everything.
     """
-    samples: list[Sample] = []
-    received: list[Received] = []
-    refusals = list(delivery.refusals)
-    device = delivery.source.device_id
+    with transaction.atomic():
+        (ingested,) = ingest_all([delivery], now)
+        settle(ingested)
+    return ingested
+
+
+def ingest_all(deliveries: Sequence[Delivery], now: datetime) -> list[Ingested]:
+    """Normalise, store and tell deliveries of different devices; what became of each.
+
+    Idempotent: the same deliveries again change nothing and tell nothing.
+    """
+    if len({one.source.device_id for one in deliveries}) < len(deliveries):
+        raise ValueError("Two deliveries of one device are ingested one after the other.")
+    read = [_read(one, now) for one in deliveries]
+    with transaction.atomic():
+        written = get_store().write(
+            [sample for one in read for sample in one.samples],
+            [received for one in read for received in one.received],
+        )
+        refused = rejections.record(
+            {one.source.pk: each.refusals for one, each in zip(deliveries, read, strict=True)}, now
+        )
+        parts = _by_device(written)
+        ingested = [
+            Ingested(
+                written=parts[one.source.device_id],
+                entries=len(one.entries) + _whole_entries(one.refusals),
+                refused=refused[one.source.pk],
+                newest_at=max((each.at for each in one.entries if each.at <= now), default=None),
+            )
+            for one in deliveries
+        ]
+        _tell(deliveries, ingested)
+    return ingested
+
+
+@dataclass(slots=True)
+class _Read:
+    """A delivery turned into what is stored of it."""
+
+    samples: list[Sample] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def _read(delivery: Delivery, now: datetime) -> _Read:
+    source, device = delivery.source.pk, delivery.source.device_id
+    read = _Read(refusals=list(delivery.refusals))
     for entry in delivery.entries:
         result = normalise(entry, delivery.rules, now)
-        refusals.extend(result.refusals)
+        read.refusals.extend(result.refusals)
         if any(refusal.field is None for refusal in result.refusals):
             continue
-        fields = entry.received()
-        received.append(Received(delivery.source.pk, device, entry.at, entry.sequence, fields))
+        read.received.append(Received(source, device, entry.at, entry.sequence, entry.received()))
         if result.values:
-            samples.append(Sample(device, entry.at, entry.sequence, result.values, delivery.origin))
-    with transaction.atomic():
-        written = get_store().write(samples, received)
-        ingested = Ingested(
-            written=written,
-            entries=len(delivery.entries) + _whole_entries(delivery.refusals),
-            refused=record_refusals(delivery.source, refusals, now),
-            newest_at=max((one.at for one in delivery.entries if one.at <= now), default=None),
-        )
-        settle(ingested)
-        if delivery.origin is Origin.LIVE and written.new:
-            # Robust: whoever cannot be told now reloads later; what is stored stays stored.
-            tell = partial(tell_readings, delivery.source.device, written.new)
-            transaction.on_commit(tell, robust=True)
-    return ingested
+            read.samples.append(
+                Sample(device, entry.at, entry.sequence, result.values, delivery.origin)
+            )
+    return read
+
+
+def _by_device(written: WriteResult) -> defaultdict[int, WriteResult]:
+    """What was written of each device."""
+    parts: defaultdict[int, tuple[list[Sample], list[Sample], list[Sample]]]
+    parts = defaultdict(lambda: ([], [], []))
+    for place, samples in enumerate((written.new, written.revised, written.expired)):
+        for sample in samples:
+            parts[sample.device][place].append(sample)
+    by_device: defaultdict[int, WriteResult] = defaultdict(WriteResult)
+    for device, (new, revised, expired) in parts.items():
+        by_device[device] = WriteResult(new=new, revised=revised, expired=expired)
+    return by_device
+
+
+def _tell(deliveries: Sequence[Delivery], ingested: Sequence[Ingested]) -> None:
+    """Once committed, whoever watches hears of what is new and live."""
+    news = [
+        News(one.source, each.written.new)
+        for one, each in zip(deliveries, ingested, strict=True)
+        if one.origin is Origin.LIVE and each.written.new
+    ]
+    if news:
+        # Robust: whoever cannot be told now reloads later; what is stored stays stored.
+        transaction.on_commit(partial(tell_readings, news), robust=True)
 
 
 def _whole_entries(refusals: Sequence[Refusal]) -> int:
     return sum(refusal.field is None for refusal in refusals)
-
-
-def record_refusals(source: Source, refusals: Sequence[Refusal], now: datetime) -> int:
-    """Store refusals that are not known yet; returns how many were new."""
-    rows = {row.fingerprint: row for row in (_row(source, one, now) for one in refusals)}
-    fresh = 0
-    prints = list(rows)
-    for start in range(0, len(prints), PORTION):
-        portion = prints[start : start + PORTION]
-        known = set(
-            Rejection.objects.filter(source=source, fingerprint__in=portion).values_list(
-                "fingerprint", flat=True
-            )
-        )
-        missing = [rows[one] for one in portion if one not in known]
-        # Another worker may record the same one between the look and the insert.
-        Rejection.objects.bulk_create(missing, ignore_conflicts=True)
-        fresh += len(missing)
-    return fresh
-
-
-def _row(source: Source, refusal: Refusal, now: datetime) -> Rejection:
-    identity = (refusal.at, refusal.sequence, refusal.field, refusal.reason, refusal.raw)
-    return Rejection(
-        source=source,
-        received_at=now,
-        entry_at=refusal.at,
-        sequence=refusal.sequence,
-        field=refusal.field or "",
-        reason=refusal.reason,
-        detail=refusal.detail[:500],
-        raw=refusal.raw,
-        fingerprint=hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest(),
-    )

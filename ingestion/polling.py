@@ -1,25 +1,25 @@
-"""Asking one source for one window of entries: configuration, adapter and client, put together."""
+"""Asking sources for windows of entries: configuration, adapter and client, put together."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-
-import structlog
+from functools import cached_property, partial
 
 from devices.models import Source
 from devices.secrets import SecretUnreadable
-from ingestion.resilience.classify import Breaker, Kind, Outcome
-from ingestion.resilience.client import Client, Result
-from ingestion.resilience.gate import CircuitState, Gate
+from ingestion.resilience.classify import Kind, Outcome
+from ingestion.resilience.client import REAL_TIME, Client
+from ingestion.resilience.exchange import Exchange, Result
+from ingestion.resilience.gate import Gate
 from ingestion.resilience.policy import Route
-from ingestion.resilience.transport import HttpResponse, Transport
+from ingestion.resilience.retry import Time
+from ingestion.resilience.transport import Transport
 from ingestion.rules import adapter_config, route_of
 from ingestion.sources import ADAPTERS
 from ingestion.sources.base import Fetched, SourceError, Window
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,27 @@ class Equipment:
 
     gate: Gate
     transport: Transport
+    time: Time = REAL_TIME
 
     @cached_property
     def client(self) -> Client:
         """The client over this gate and transport."""
-        return Client(self.gate, self.transport)
+        return Client(self.gate, self.transport, self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A source to ask for a window; `key` is the asker's own number for it.
+
+    `slot`: when the slot that the dispatcher booked for it begins (seconds of the client's clock).
+    Without one, or too late for it, it books another that begins within `patience_s`.
+    """
+
+    key: int
+    source: Source
+    window: Window
+    slot: float | None = None
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +56,8 @@ class Asked:
     """What came of asking. `fetched` is None when there were no rows to read.
 
     `circuit_open`: the provider failed so often that it is left in peace now. `wait_s`: how long
-    to leave the source alone at least, when gate or provider said so.
+    to leave the source alone at least, when gate or provider said so. `defect`: what our own code
+    raised while reading the answer.
     """
 
     kind: Kind
@@ -51,60 +68,75 @@ class Asked:
     duration_ms: float = 0.0
     wait_s: float | None = None
     circuit_open: bool = False
+    defect: Exception | None = None
 
 
-def ask(
-    source: Source,
-    window: Window,
-    equipment: Equipment,
-    *,
-    reserved: bool = True,
-    max_wait_s: float = 0.0,
-) -> Asked:
-    """Ask `source` for `window`, through breaker and budget. Never raises for a provider's faults.
+def ask(source: Source, window: Window, equipment: Equipment, max_wait_s: float) -> Asked:
+    """Ask `source` for `window` now, in a slot of its own that begins within `max_wait_s`.
 
-    `reserved`: the dispatcher booked the slot; a person's request books its own and waits at most
-    `max_wait_s` for it. Raises GateUnavailable when Redis is away.
+    Never raises for a provider's faults. Raises GateUnavailable when Redis is away.
     """
-    route = route_of(source.connection)
-    adapter = ADAPTERS[source.kind]
-    try:
-        request = adapter.request(adapter_config(source), window)
-    except SecretUnreadable as error:
-        return Asked(Kind.OURS, Outcome.OUR_ERROR, str(error))
-    except SourceError as error:
-        return Asked(error.kind, Outcome.OUR_ERROR, error.message)
+    inquiry = Inquiry(0, source, window, patience_s=max_wait_s)
+    ((_, asked),) = [one for group in ask_all([inquiry], equipment) for one in group]
+    if asked.defect is not None:
+        raise asked.defect
+    return asked
 
-    def decode(response: HttpResponse) -> Fetched:
-        return adapter.decode(response, window)
 
-    result = equipment.client.perform(
-        request, route, decode, reserved=reserved, max_wait_s=max_wait_s
+def ask_all(
+    inquiries: Sequence[Inquiry], equipment: Equipment, until: float = math.inf
+) -> Iterator[Sequence[tuple[int, Asked]]]:
+    """Ask many sources, through breaker and budget; what came of it, by key, as it arrives.
+
+    What could not be begun `until` (the client's clock) is not given. Raises GateUnavailable.
+    """
+    routes: dict[int, Route] = {}
+    refused: list[tuple[int, Asked]] = []
+    exchanges: dict[Exchange[Fetched], Inquiry] = {}
+    for inquiry in inquiries:
+        account = inquiry.source.connection
+        if account.pk not in routes:
+            routes[account.pk] = route_of(account)
+        try:
+            exchanges[_exchange(inquiry, routes[account.pk])] = inquiry
+        except SecretUnreadable as error:
+            refused.append((inquiry.key, Asked(Kind.OURS, Outcome.OUR_ERROR, str(error))))
+        except SourceError as error:
+            refused.append((inquiry.key, Asked(error.kind, Outcome.OUR_ERROR, error.message)))
+    if refused:
+        yield refused
+    for group in equipment.client.perform_all(list(exchanges), until):
+        yield [
+            (exchanges[exchange].key, _asked(result, exchanges[exchange].source))
+            for exchange, result in group
+        ]
+
+
+def _exchange(inquiry: Inquiry, route: Route) -> Exchange[Fetched]:
+    adapter = ADAPTERS[inquiry.source.kind]
+    return Exchange(
+        request=adapter.request(adapter_config(inquiry.source), inquiry.window),
+        route=route,
+        decode=partial(adapter.decode, window=inquiry.window),
+        slot=inquiry.slot,
+        patience_s=inquiry.patience_s,
     )
-    return _asked(result, adapter.describe(result.kind), equipment.gate, route)
 
 
-def _asked(result: Result[Fetched], says: str, gate: Gate, route: Route) -> Asked:
+def _asked(result: Result[Fetched], source: Source) -> Asked:
+    # The adapter's own finding is the more exact one; else its words for the kind.
+    heard = result.response is not None
     return Asked(
         kind=result.kind,
         outcome=result.outcome,
-        # The adapter's own finding is the more exact one; else its words for the kind.
-        message=result.message if result.response is not None else says,
+        message=result.message if heard else ADAPTERS[source.kind].describe(result.kind),
         fetched=result.answer,
         status=result.status,
         duration_ms=result.elapsed_s * 1000,
         wait_s=result.wait_s,
-        circuit_open=_circuit_open(result, gate, route),
+        circuit_open=result.circuit_open,
+        defect=result.defect,
     )
-
-
-def _circuit_open(result: Result[Fetched], gate: Gate, route: Route) -> bool:
-    """Whether the breaker is open after this result; asked only when it may be."""
-    if result.kind is Kind.CIRCUIT_OPEN:
-        return True
-    if result.effects.breaker is not Breaker.FAILURE:
-        return False
-    return gate.snapshot(route.host, route.group, route.rate).circuit is not CircuitState.CLOSED
 
 
 def oldest_time(fetched: Fetched) -> datetime | None:

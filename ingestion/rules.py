@@ -100,9 +100,22 @@ def route_of(connection: Connection) -> Route:
     return Route(
         host=host_of(connection.base_url),
         group=f"connection:{connection.pk}",
-        rate=RatePolicy(limit=connection.rate_limit, window_s=float(connection.rate_window_s)),
+        rate=RatePolicy(
+            limit=connection.rate_limit,
+            window_s=float(connection.rate_window_s),
+            jitter_allowance_s=connection.rate_jitter_s,
+            pause_s=float(connection.refusal_pause_s),
+            slowest=connection.slowest_percent / 100,
+            recovery=connection.recovery_percent / 100,
+            revision=connection.revision,
+        ),
         breaker=BreakerPolicy(
-            failures=connection.breaker_failures, open_s=float(connection.breaker_open_s)
+            failures=connection.breaker_failures,
+            open_s=float(connection.breaker_open_s),
+            open_max_s=float(connection.breaker_open_max_s),
+            window_s=float(connection.breaker_window_s),
+            min_calls=connection.breaker_min_calls,
+            ratio=connection.breaker_ratio_percent / 100,
         ),
         timeouts=Timeouts(
             connect_s=connection.connect_timeout_s,

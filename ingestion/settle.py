@@ -5,77 +5,129 @@ Runs inside the transaction that stores the readings, so that readings, cursor a
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from devices.models import Source
-from ingestion import gaps, trouble
-from ingestion.claims import Claim, LeaseLost
-from ingestion.dispatch import claim_order
+from ingestion import gaps, rhythm, trouble
+from ingestion.bulk import update_rows
 from ingestion.models import Lane, PollLog, PollState
 from ingestion.pipeline import Ingested
 from ingestion.polling import Asked
-from ingestion.resilience.classify import EFFECTS, Outcome
+from ingestion.resilience.classify import Outcome
 from ingestion.rules import Problem
 from ingestion.sources.base import Fetched
 
 ANSWERED = (Outcome.OK, Outcome.EMPTY)
-LONGEST_QUARANTINE_S = 6 * 3600
-# Polls of one account would otherwise drift into step and arrive as a crowd.
-JITTER = 0.05
-ENOUGH_STEPS = 4
+
+# What a poll may change of its state; what it does not is written as it was.
+SETTLED = (
+    *rhythm.CHANGED,
+    "last_polled_at",
+    "last_success_at",
+    "last_outcome",
+    "last_message",
+    "remote_name",
+    "labels",
+    "cursor_at",
+    "cursor_sequence",
+    "last_entry",
+    "failures",
+    "misses",
+)
 
 
-def settle_poll(
-    claim: Claim,
-    state: PollState,
-    asked: Asked,
-    problems: Sequence[Problem],
-    ingested: Ingested | None,
-    now: datetime,
-) -> None:
-    """Release the claim with everything that the poll taught us.
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A poll that was carried out, and what was stored of it.
 
-    `ingested` is None when the source gave no rows to read. Raises LeaseLost (and thereby undoes
-    the transaction) when the lease was lost to another worker.
+    `problems` are mappings that were left out. `ingested` is None when the source gave no rows to
+    read.
     """
-    source = state.source
+
+    state: PollState
+    asked: Asked
+    problems: Sequence[Problem]
+    ingested: Ingested | None
+
+    @property
+    def heard(self) -> bool:
+        """Whether a reading newer than all before it arrived; late data is stored, but no news."""
+        if self.ingested is None or self.ingested.newest_new_at is None:
+            return False
+        return self.state.cursor_at is None or self.ingested.newest_new_at > self.state.cursor_at
+
+
+def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
+    """Release the claims of these polls, with everything that they taught us.
+
+    Whoever calls holds their rows.
+    """
+    unheard = [one.state for one in polls if not one.heard and _speaks_of_device(one.asked)]
+    overdue = trouble.overdue(unheard, now)
+    changes = {one.state.pk: changes_of(one, one.state.pk in overdue, now) for one in polls}
+    update_rows(
+        PollState,
+        {
+            one.state.pk: {
+                name: changes[one.state.pk].get(name, getattr(one.state, name)) for name in SETTLED
+            }
+            for one in polls
+        },
+    )
+    for one in polls:
+        if one.ingested is not None and one.asked.fetched is not None:
+            gaps.note_hole(one.state, one.asked.fetched, now)
+    PollLog.objects.bulk_create(
+        [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls]
+    )
+    trouble.review(
+        [
+            trouble.Finding(
+                one.state.source,
+                one.asked,
+                one.problems,
+                one.heard,
+                changes[one.state.pk]["misses"],
+            )
+            for one in polls
+        ],
+        now,
+    )
+
+
+def changes_of(poll: Poll, overdue: bool, now: datetime) -> Mapping[str, Any]:
+    """What a poll changes of its state; `overdue`: a reading was due. Chance is in the schedule."""
+    state, asked = poll.state, poll.asked
     changes: dict[str, Any] = {
-        "lease_until": None,
         "last_polled_at": now,
         "last_outcome": asked.kind,
-        "last_message": _message(asked, problems),
-        **_schedule(state, asked, now),
+        "last_message": _message(asked, poll.problems),
+        **_schedule(state, asked, poll.ingested, now),
     }
     if asked.outcome in ANSWERED and asked.fetched is not None:
-        changes |= _learned(state, asked.fetched, ingested, now)
-    changes |= _counters(state, asked, ingested, now)
-    if problems:  # what we leave out ourselves says nothing about the device
-        changes["misses"] = state.misses
-    held = PollState.objects.filter(pk=state.pk, claim_token=claim.token)
-    if not held.update(**changes):
-        raise LeaseLost
-    if ingested is not None and asked.fetched is not None:
-        gaps.note_hole(state, asked.fetched, now)
-    log_poll(source, Lane.LIVE, asked, ingested, now)
-    trouble.review_source(source, asked, problems, now)
-    trouble.review_device(source, _heard(state, ingested), changes["misses"], now)
+        changes |= _learned(state, asked.fetched, poll.ingested, now)
+    changes["failures"] = _failures(state, asked)
+    changes["misses"] = _misses(poll, overdue)
+    return changes
+
+
+def _finding(poll: Poll, misses: int) -> trouble.Finding:
+    return trouble.Finding(poll.state.source, poll.asked, poll.problems, poll.heard, misses)
 
 
 def _message(asked: Asked, problems: Sequence[Problem]) -> str:
     return (" ".join(one.text for one in problems) or asked.message)[:500]
 
 
-def log_poll(
+def log_row(
     source: Source, lane: Lane, asked: Asked, ingested: Ingested | None, now: datetime
-) -> None:
-    """One row per request, so that «why did nothing arrive?» has an answer."""
-    PollLog.objects.create(
-        source=source,
+) -> PollLog:
+    """One row per request, so that «why did nothing arrive?» has an answer; not saved yet."""
+    return PollLog(
+        source_id=source.pk,
         at=now - timedelta(milliseconds=asked.duration_ms),
         lane=lane,
         outcome=asked.kind,
@@ -88,14 +140,11 @@ def log_poll(
     )
 
 
-def _schedule(state: PollState, asked: Asked, now: datetime) -> dict[str, datetime]:
-    """When to ask again: the interval, the provider's wish, or a doubling quarantine."""
-    wait_s = float(state.source.effective_interval_s)
-    if EFFECTS[asked.kind].quarantine:
-        wait_s = min(wait_s * 2.0 ** min(state.failures + 1, 20), LONGEST_QUARANTINE_S)
-    wait_s *= 1 + random.uniform(-JITTER, JITTER)  # noqa: S311  # spreading, not secrecy
-    due = now + timedelta(seconds=max(wait_s, asked.wait_s or 0.0))
-    return {"next_poll_at": due, "claim_order": claim_order(state.source, due)}
+def _schedule(
+    state: PollState, asked: Asked, ingested: Ingested | None, now: datetime
+) -> dict[str, Any]:
+    """When to ask again, and what that is judged by."""
+    return rhythm.after_poll(state, asked, ingested.newest_at if ingested else None, now)
 
 
 def _learned(
@@ -116,39 +165,23 @@ def _learned(
             "sequence": newest.sequence,
             "fields": newest.received(),
         }
-    steps = _steps(fetched)
-    if len(steps) >= ENOUGH_STEPS:
-        changes["cadence_s"] = median(steps)
     return changes
 
 
-def _steps(fetched: Fetched) -> list[float]:
-    times = sorted({entry.at for entry in fetched.entries})
-    return [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
-
-
-def _counters(
-    state: PollState, asked: Asked, ingested: Ingested | None, now: datetime
-) -> dict[str, int]:
-    """Failures and misses in a row. Only what speaks about the device ages the device."""
-    failed = asked.outcome in (Outcome.SOURCE_ERROR, Outcome.UPSTREAM_ERROR, Outcome.OUR_ERROR)
-    failures = state.failures + 1 if failed else state.failures
+def _failures(state: PollState, asked: Asked) -> int:
+    """Failed polls in a row; being throttled is none."""
     if asked.outcome in ANSWERED:
-        failures = 0
-    return {"failures": failures, "misses": _misses(state, asked, ingested, now)}
-
-
-def _misses(state: PollState, asked: Asked, ingested: Ingested | None, now: datetime) -> int:
-    if _heard(state, ingested):
         return 0
-    speaks_of_device = asked.outcome in (*ANSWERED, Outcome.SOURCE_ERROR)
-    if not speaks_of_device or not trouble.reading_is_due(state, now):
-        return state.misses
-    return state.misses + 1
+    failed = asked.outcome in (Outcome.SOURCE_ERROR, Outcome.UPSTREAM_ERROR, Outcome.OUR_ERROR)
+    return state.failures + failed
 
 
-def _heard(state: PollState, ingested: Ingested | None) -> bool:
-    """Whether a reading newer than all before it arrived; late data is stored, but not news."""
-    if ingested is None or ingested.newest_new_at is None:
-        return False
-    return state.cursor_at is None or ingested.newest_new_at > state.cursor_at
+def _speaks_of_device(asked: Asked) -> bool:
+    return asked.outcome in (*ANSWERED, Outcome.SOURCE_ERROR)
+
+
+def _misses(poll: Poll, overdue: bool) -> int:
+    """Only what speaks about the device ages the device; what we leave out ourselves does not."""
+    if poll.problems:
+        return poll.state.misses
+    return 0 if poll.heard else poll.state.misses + overdue

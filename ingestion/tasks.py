@@ -15,7 +15,7 @@ from devices.readings.rollups import roll_up
 from ingestion import pulse
 from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
-from ingestion.equipment import equipment
+from ingestion.equipment import batch_equipment, equipment
 from ingestion.housekeeping import prune_logs
 from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
@@ -42,13 +42,13 @@ def run_dispatch() -> None:
 @shared_task(name="ingestion.poll", time_limit=90)
 def poll(rows: list[Row]) -> None:
     """Poll the claimed sources."""
-    Worker(equipment()).poll([Claim(*row) for row in rows])
+    Worker(batch_equipment()).poll([Claim(*row) for row in rows])
 
 
 @shared_task(name="ingestion.fill", time_limit=90)
 def fill(rows: list[Row]) -> None:
     """Fetch a page of each claimed gap."""
-    Worker(equipment()).fill([Claim(*row) for row in rows])
+    Worker(batch_equipment()).fill([Claim(*row) for row in rows])
 
 
 @shared_task(name="ingestion.roll_up")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.db import models, transaction
 
 from devices.alerts.models import Alert
-from devices.models import Device, Metric
+from devices.models import Device, Source
 from devices.readings.represent import represent
 from devices.readings.samples import Reading, Sample
 from realtime import messages, topics
@@ -17,30 +19,51 @@ from realtime.publish import publish
 
 # A first poll may bring a hundred rows; a live page needs the newest ones, its chart reloads.
 NEWEST = 100
+# Readings of many devices travel together to those who watch a community.
+PER_MESSAGE = 250
 
 
-def tell_readings(device: Device, samples: Sequence[Sample]) -> None:
-    """Publish new readings of one device, oldest first: one message per topic and delivery."""
-    metrics = Metric.objects.in_bulk({metric for one in samples for metric in one.values})
-    readings = [
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a source brought that was not known before."""
+
+    source: Source
+    samples: Sequence[Sample]
+
+
+def tell_readings(news: Sequence[News]) -> None:
+    """Publish new readings, oldest first: one message per device, few per community."""
+    batch: list[messages.Message] = []
+    communities: dict[int, list[dict[str, Any]]] = {}
+    for one in news:
+        device = one.source.device
+        readings = _represented(one)
+        batch.append(messages.telemetry(topics.device_topic(device.uuid), readings))
+        communities.setdefault(device.community_id, []).extend(readings)
+    for community, readings in communities.items():
+        topic = topics.community_topic(community)
+        batch.extend(messages.telemetry(topic, part) for part in _parts(readings))
+    publish(batch)
+
+
+def _represented(news: News) -> list[dict[str, Any]]:
+    device = news.source.device
+    metrics = {mapping.metric_id: mapping.metric for mapping in news.source.mappings.all()}
+    return [
         represent(
             Reading(metric, sample.at, sample.sequence, value, sample.origin),
             metrics[metric],
             device.uuid,
         )
-        for sample in sorted(samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
+        for sample in sorted(news.samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
         for metric, value in sample.values.items()
         if metric in metrics  # deleted since
     ]
-    publish(
-        [
-            messages.telemetry(topic, readings)
-            for topic in (
-                topics.device_topic(device.uuid),
-                topics.community_topic(device.community_id),
-            )
-        ]
-    )
+
+
+def _parts(readings: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, len(readings), PER_MESSAGE):
+        yield readings[start : start + PER_MESSAGE]
 
 
 def tell_recalculated(device: Device) -> None:

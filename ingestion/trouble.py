@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Min, Q
@@ -10,8 +11,8 @@ from django.db.models import Min, Q
 from devices.alerts.models import Alert
 from devices.alerts.models import Kind as Kinds
 from devices.alerts.state import SourceState, late_after
-from devices.alerts.watch import Trouble, open_alert, resolve_alert, resolve_alert_row
-from devices.models import Source
+from devices.alerts.watch import Trouble, open_alert, resolve_alert_row
+from devices.models import Metric, Source
 from devices.readings.store import get_store
 from ingestion import gaps
 from ingestion.models import PollState
@@ -25,47 +26,133 @@ MISSES_TO_OFFLINE = 3
 _REASONS = {Kind.CREDENTIAL: SourceState.KEY_REJECTED, Kind.NOT_FOUND: SourceState.NOT_FOUND}
 
 
-def expected_every_s(state: PollState) -> float:
+def overdue(states: Sequence[PollState], now: datetime) -> set[int]:
+    """Sources (of these) that should have said something new by now; two queries for all.
+
+    A silent newcomer owes nothing.
+    """
+    if not states:
+        return set()
+    metrics = {state.pk: [one.metric_id for one in state.source.mappings.all()] for state in states}
+    latest = get_store().latest({metric for some in metrics.values() for metric in some})
+    stated = dict(
+        Metric.objects.filter(device__in={state.source.device_id for state in states})
+        .order_by()
+        .values_list("device")
+        .annotate(least=Min("expected_every_s"))
+    )
+    late: set[int] = set()
+    for state in states:
+        newest = max((latest[one].at for one in metrics[state.pk] if one in latest), default=None)
+        expected_s = expected_every_s(state, stated.get(state.source.device_id))
+        if newest is not None and now - newest > late_after(expected_s):
+            late.add(state.pk)
+    return late
+
+
+def expected_every_s(state: PollState, stated_s: int | None) -> float:
     """Seconds after which the next reading is due: what people said, else what was observed."""
-    stated = state.source.device.metrics.aggregate(least=Min("expected_every_s"))["least"]
-    if stated:
-        return float(stated)
+    if stated_s:
+        return float(stated_s)
     return max(float(state.source.effective_interval_s), state.cadence_s or 0.0)
 
 
-def reading_is_due(state: PollState, now: datetime) -> bool:
-    """Whether the device should have said something new by now; a silent newcomer owes nothing."""
-    metrics = [mapping.metric_id for mapping in state.source.mappings.all()]
-    newest = max((one.at for one in get_store().latest(metrics).values()), default=None)
-    return newest is not None and now - newest > late_after(expected_every_s(state))
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a poll says about a source, its device and its provider.
+
+    `heard`: it brought a reading newer than all before. `misses`: polls in a row without a reading
+    that was due.
+    """
+
+    source: Source
+    asked: Asked
+    problems: Sequence[Problem]
+    heard: bool
+    misses: int
 
 
-def review_device(source: Source, heard: bool, misses: int, now: datetime) -> None:
-    """Open or resolve «offline»: `heard` is a new reading, `misses` those that were due."""
-    offline = Trouble.offline(source.device)
-    if heard:
-        _resolve(offline, now)
-    elif misses >= MISSES_TO_OFFLINE and _all_silent(source):
-        _open(offline, "silent", _offline_text(source), now)
+def review(findings: Sequence[Finding], now: datetime) -> None:
+    """Open and resolve alerts. One query, whatever was found; more only where something changes."""
+    troubles = [
+        trouble
+        for one in findings
+        for trouble in (
+            Trouble.offline(one.source.device),
+            Trouble.failing(one.source),
+            Trouble.upstream(one.source.connection),
+        )
+    ]
+    keys = {trouble.key for trouble in troubles}
+    open_now = {alert.key: alert for alert in Alert.objects.open().filter(key__in=keys)}
+    alerts = _Alerts(open_now, now)
+    for one in findings:
+        _review_source(one, alerts, now)
+        _review_device(one, alerts)
 
 
-def review_source(source: Source, asked: Asked, problems: Sequence[Problem], now: datetime) -> None:
+def _review_device(found: Finding, alerts: _Alerts) -> None:
+    """Open or resolve «offline»."""
+    offline = Trouble.offline(found.source.device)
+    if found.heard:
+        alerts.resolve(offline)
+    elif (
+        found.misses >= MISSES_TO_OFFLINE
+        and not alerts.known(offline)
+        and _all_silent(found.source)
+    ):
+        alerts.open(offline, "silent", _offline_text(found.source))
+
+
+def _review_source(found: Finding, alerts: _Alerts, now: datetime) -> None:
     """Open or resolve what this poll says about the source and its provider.
 
     Throttling, an open breaker and outages of the provider never say anything about a device.
     """
+    source, asked, problems = found.source, found.asked, found.problems
     failing, upstream = Trouble.failing(source), Trouble.upstream(source.connection)
     if asked.outcome in (Outcome.OK, Outcome.EMPTY):
-        _resolve(upstream, now)
+        alerts.resolve(upstream)
         if problems:
-            _open(failing, problems[0].state, " ".join(one.text for one in problems), now)
+            alerts.open(failing, problems[0].state, " ".join(one.text for one in problems))
         else:
-            _read_again(source, _resolve(failing, now), now)
+            _read_again(source, alerts.resolve(failing), now)
     elif EFFECTS[asked.kind].permanent or asked.outcome is Outcome.SOURCE_ERROR:
-        reason = _REASONS.get(asked.kind, SourceState.FAILING)
-        _open(failing, reason, asked.message, now)
+        alerts.open(failing, _REASONS.get(asked.kind, SourceState.FAILING), asked.message)
     elif asked.circuit_open:
-        _open(upstream, asked.kind, _upstream_text(source, asked), now)
+        alerts.open(upstream, asked.kind, _upstream_text(source, asked))
+
+
+class _Alerts:
+    """The open alerts about what is reviewed; the database is touched where one changes."""
+
+    def __init__(self, open_now: Mapping[str, Alert], now: datetime) -> None:
+        self._open = dict(open_now)
+        self._now = now
+
+    def known(self, trouble: Trouble) -> bool:
+        """Whether such an alert is open."""
+        return trouble.key in self._open
+
+    def open(self, trouble: Trouble, reason: str, text: str) -> None:
+        """Open an alert, or bring the text of an open one up to date."""
+        known = self._open.get(trouble.key)
+        if known is not None and (known.reason, known.text) == (reason, text[:500]):
+            return
+        alert = open_alert(trouble, reason, text, self._now)
+        if alert is not None:
+            self._open[trouble.key] = alert
+            tell_alert(alert)
+        elif known is not None:
+            known.reason, known.text = reason, text[:500]
+
+    def resolve(self, trouble: Trouble) -> list[Alert]:
+        """Resolve an open alert; those resolved (one at most)."""
+        known = self._open.pop(trouble.key, None)
+        resolved = resolve_alert_row(known, self._now) if known is not None else []
+        for alert in resolved:
+            tell_alert(alert)
+        return resolved
 
 
 def resolve_obsolete(now: datetime) -> None:
@@ -106,16 +193,3 @@ def _offline_text(source: Source) -> str:
 
 def _upstream_text(source: Source, asked: Asked) -> str:
     return f"{source.connection.name} does not answer. {asked.message}"
-
-
-def _open(trouble: Trouble, reason: str, text: str, now: datetime) -> None:
-    alert = open_alert(trouble, reason, text, now)
-    if alert is not None:
-        tell_alert(alert)
-
-
-def _resolve(trouble: Trouble, now: datetime) -> list[Alert]:
-    resolved = resolve_alert(trouble, now)
-    for alert in resolved:
-        tell_alert(alert)
-    return resolved

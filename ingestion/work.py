@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import TypeVar
 
 import structlog
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from devices.models import Source
-from devices.readings.samples import Origin
-from ingestion import gaps
 from ingestion.claims import Claim, LeaseLost
 from ingestion.dispatch import DEADLINE_S, give_back
-from ingestion.models import Gap, Lane, PollState
-from ingestion.pipeline import Delivery, Ingested, ingest
-from ingestion.polling import Asked, Equipment, ask
+from ingestion.errands import Answer, Errand, Filling, Polling, Row, log_defect
+from ingestion.polling import Asked, Equipment, Inquiry, ask_all
 from ingestion.resilience.classify import Kind, Outcome
 from ingestion.resilience.gate import GateUnavailable
-from ingestion.rules import Rules, field_rules
-from ingestion.settle import log_poll, settle_poll
-from ingestion.sources.base import Window
 
 log = structlog.get_logger(__name__)
 
-Row = TypeVar("Row", PollState, Gap)
-
-# As much jitter as the budget's spacing allows for (`RatePolicy.jitter_allowance_s`).
-SLOT_LASTS_S = 1.0
 SLOT_PATIENCE_S = 5.0
 
 _OUR_DEFECT = Asked(
@@ -50,133 +36,84 @@ class Worker:
 
     equipment: Equipment
     now: Callable[[], datetime] = timezone.now
-    sleep: Callable[[float], None] = field(default=time.sleep)
 
     def poll(self, claims: Sequence[Claim]) -> int:
         """Poll claimed sources, each at its slot; returns how many polls were settled."""
-        return self._carry_out(claims, PollState.objects.all(), self._poll_one, Lane.LIVE)
+        return self._carry_out(claims, Polling())
 
     def fill(self, claims: Sequence[Claim]) -> int:
         """Fetch one page of each claimed gap; returns how many pages were settled."""
-        return self._carry_out(claims, Gap.objects.all(), self._fill_one, Lane.BACKFILL)
+        return self._carry_out(claims, Filling())
 
-    def _carry_out(
-        self,
-        claims: Sequence[Claim],
-        rows: models.QuerySet[Row],
-        step: Callable[[Claim, Row], None],
-        lane: Lane,
-    ) -> int:
-        """Carry out one claim after the other; what cannot be asked now is given back."""
-        wanted = rows.filter(pk__in=[one.pk for one in claims])
-        loaded = {row.pk: row for row in _with_configuration(wanted)}
-        ends = self.now().timestamp() + DEADLINE_S
-        settled = 0
-        for place, claim in enumerate(claims):
-            if self.now().timestamp() > ends:
-                _end_early(rows, claims[place:], "out of time")
-                break
-            row = loaded.get(claim.pk)
-            if row is None or row.claim_token != claim.token:
-                continue  # deleted, or claimed anew because this message came too late
-            self._wait_for(claim)
-            try:
-                settled += self._safely(partial(step, claim, row), row.source, lane)
-            except GateUnavailable as error:
-                _end_early(rows, claims[place:], str(error))
-                break
+    def _carry_out(self, claims: Sequence[Claim], errand: Errand[Row]) -> int:
+        """Ask for all claims at once and store what comes as it comes.
+
+        What could not be asked in time, or without the gate, is given back.
+        """
+        rows = errand.load(claims)
+        # A row may be deleted, or claimed anew because this message came too late.
+        ours = {
+            one.pk: one
+            for one in claims
+            if one.pk in rows and rows[one.pk].claim_token == one.token
+        }
+        settled, why = 0, "out of time"
+        try:
+            slots = self._slots(list(ours.values()))
+            inquiries = [
+                Inquiry(pk, rows[pk].source, errand.window(rows[pk]), slots[pk], SLOT_PATIENCE_S)
+                for pk in ours
+            ]
+            for group in ask_all(inquiries, self.equipment, self._clock() + DEADLINE_S):
+                answers = [Answer(ours.pop(pk), rows[pk], asked) for pk, asked in group]
+                settled += self._store(answers, errand)
+        except GateUnavailable as error:
+            why = str(error)
+        if ours:
+            give_back(errand.rows(), list(ours.values()))
+            log.warning("batch_ended_early", given_back=len(ours), reason=why)
         return settled
 
-    def _wait_for(self, claim: Claim) -> None:
-        """Start no sooner than the booked slot: within a tick, the budget is evenly spaced."""
-        ahead = claim.not_before - self.now().timestamp()
-        if ahead > 0:
-            self.sleep(ahead)
+    def _clock(self) -> float:
+        return self.equipment.time.clock()
 
-    def _ask(self, claim: Claim, source: Source, window: Window) -> Asked:
-        """Ask in the booked slot; whoever comes too late for it books another one.
+    def _slots(self, claims: Sequence[Claim]) -> dict[int, float]:
+        """When the claims' slots begin, on the clock that the client goes by.
 
-        Slots that were missed while messages waited, all used at once, would be a crowd.
+        Slots are in the gate's time: no machine's own clock spaces requests.
         """
-        late = self.now().timestamp() - claim.not_before > SLOT_LASTS_S
-        patience_s = SLOT_PATIENCE_S if late else 0.0
-        return ask(source, window, self.equipment, reserved=not late, max_wait_s=patience_s)
+        offset = self._clock() - self.equipment.gate.now()
+        return {one.pk: one.not_before + offset for one in claims}
 
-    def _safely(self, step: Callable[[], None], source: Source, lane: Lane) -> bool:
-        """Carry out one step; whatever goes wrong is logged and harms no other source.
+    def _store(self, answers: Sequence[Answer[Row]], errand: Errand[Row]) -> int:
+        """Store answers together; if that fails, one by one, so that a bad one harms no other."""
+        settled = 0
+        sound = [one for one in answers if one.asked.defect is None]
+        for one in answers:
+            if one.asked.defect is not None:
+                self._tell_defect(one, errand, one.asked.defect)
+        for part in errand.together(sound):
+            try:
+                settled += errand.store(part, self.now())
+            except Exception as error:
+                if len(part) == 1:
+                    self._refuse(part[0], errand, error)
+                else:
+                    settled += sum(self._store([one], errand) for one in part)
+        return settled
 
-        The lease is left to expire: the source is due again, and nothing was half stored. Only
-        GateUnavailable is raised: without the gate, no other source may be asked either.
+    def _refuse(self, answer: Answer[Row], errand: Errand[Row], error: Exception) -> None:
+        if isinstance(error, LeaseLost):
+            log.info("lease_lost", source=answer.source.pk)
+        else:
+            self._tell_defect(answer, errand, error)
+
+    def _tell_defect(self, answer: Answer[Row], errand: Errand[Row], error: Exception) -> None:
+        """Log what went wrong with one answer, where people and operators look.
+
+        The lease is left to expire: the source is due again, and nothing was half stored.
         """
-        try:
-            step()
-        except GateUnavailable:
-            raise
-        except LeaseLost:
-            log.info("lease_lost", source=source.pk)
-            return False
-        except Exception:
-            log.exception("poll_failed", source=source.pk)
-            # Where people look for why nothing arrives; without a database there is no such place.
-            with suppress(DatabaseError), transaction.atomic():
-                log_poll(source, lane, _OUR_DEFECT, None, self.now())
-            return False
-        return True
-
-    def _poll_one(self, claim: Claim, state: PollState) -> None:
-        asked = self._ask(claim, state.source, gaps.live_window(state))
-        now = self.now()
-        rules = _rules(state.source, asked)
-
-        def settle(ingested: Ingested | None) -> None:
-            settle_poll(claim, state, asked, rules.problems, ingested, now)
-
-        _store(state.source, asked, rules, Origin.LIVE, now, settle)
-
-    def _fill_one(self, claim: Claim, gap: Gap) -> None:
-        asked = self._ask(claim, gap.source, gaps.page_window(gap))
-        now = self.now()
-        rules = _rules(gap.source, asked)
-        if asked.fetched is not None and rules.problems:
-            # Stored now, the page would lack for good what a paused mapping leaves out.
-            asked = replace(asked, fetched=None, message=rules.problems[0].text)
-
-        def settle(ingested: Ingested | None) -> None:
-            gaps.settle_page(claim, gap, asked.fetched, asked.message, now)
-            log_poll(gap.source, Lane.BACKFILL, asked, ingested, now)
-
-        _store(gap.source, asked, rules, Origin.BACKFILL, now, settle)
-
-
-def _rules(source: Source, asked: Asked) -> Rules:
-    facts = asked.fetched.facts if asked.fetched else None
-    return field_rules(source, facts.labels if facts else None)
-
-
-def _store(
-    source: Source,
-    asked: Asked,
-    rules: Rules,
-    origin: Origin,
-    now: datetime,
-    settle: Callable[[Ingested | None], None],
-) -> None:
-    """Ingest what was fetched, or settle that there was nothing to read; one transaction."""
-    if asked.fetched is None:
-        with transaction.atomic():
-            settle(None)
-        return
-    fetched = asked.fetched
-    ingest(Delivery(source, rules.usable, fetched.entries, fetched.refusals, origin), now, settle)
-
-
-def _end_early(rows: models.QuerySet[Row], claims: Sequence[Claim], why: str) -> None:
-    give_back(rows, claims)
-    log.warning("batch_ended_early", given_back=len(claims), reason=why)
-
-
-def _with_configuration(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
-    """Everything a poll needs in two queries, whatever the number of claims."""
-    return rows.select_related(
-        "source__connection", "source__device__type", "source__thingspeakchannel__connection"
-    ).prefetch_related("source__mappings__metric")
+        log.error("poll_failed", source=answer.source.pk, exc_info=error)
+        # Without a database there is no such place.
+        with suppress(DatabaseError), transaction.atomic():
+            log_defect(answer.source, errand.lane, _OUR_DEFECT, self.now())

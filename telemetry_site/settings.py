@@ -219,7 +219,6 @@ CELERY_BEAT_SCHEDULE = {
 }
 # One worker makes a batch of this many polls; see facts on Celery's cost per message.
 POLL_BATCH = 100
-POLL_CLASS_SLACK_S = 60
 # Networks that sources may be fetched from although they are private, such as 192.168.1.0/24.
 ALLOWED_PRIVATE_NETWORKS: list[str] = env.list("ALLOWED_PRIVATE_NETWORKS", default=[])
 

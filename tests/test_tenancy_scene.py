@@ -238,7 +238,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "latest": hill.metric.pk,
         "receivedentry": ReceivedEntry.objects.get(source=source).pk,
         "rollupentry": RollupEntry.objects.filter(metric=hill.metric)[0].pk,
-        "pollstate": PollState.objects.create(source=source, next_poll_at=now, claim_order=now).pk,
+        "pollstate": PollState.objects.create(
+            source=source, connection=source.connection, next_poll_at=now
+        ).pk,
         "polllog": PollLog.objects.create(
             source=source, at=now, lane="live", outcome="ok", duration_ms=1
         ).pk,

@@ -17,12 +17,12 @@ from devices.readings.samples import Correction, Received, ReceivedRequest, Samp
 from devices.readings.store import get_store
 from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, PollState, SourceEvent
-from ingestion.pipeline import record_refusals
 from ingestion.recalculation.asking import Order, earlier
 from ingestion.recalculation.comparing import compare
 from ingestion.recalculation.rejections import withdraw
 from ingestion.recalculation.scope import Scope
 from ingestion.recalculation.words import told
+from ingestion.rejections import record_refusals
 from ingestion.tell import tell_recalculated
 
 PAGE = 2_000

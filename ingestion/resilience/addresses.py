@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
 
 from ingestion.resilience.deadline import POOLS
@@ -51,6 +52,14 @@ class AllowList:
             if host.lower() in self._hosts or any(address in net for net in self._networks):
                 return str(address)
         return None
+
+    def permits(self, host: str, address: _Address) -> bool:
+        """Whether an address that `host` led to may be asked: a public one, or an allowed one."""
+        address = _plain(address)
+        if any(address in net for net in self._networks) or host.lower() in self._hosts:
+            return True
+        special = address.is_private or address.is_multicast or address.is_unspecified
+        return not special and not any(address in net for net in EXTRA_BLOCKED_NET_RANGES)
 
 
 def _plain(address: _Address) -> _Address:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ingestion.resilience.client import Client, Result
+from ingestion.resilience.client import Client
+from ingestion.resilience.exchange import Exchange, Result
 from ingestion.resilience.gate import LocalGate, Snapshot
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy, Route, Timeouts
 from ingestion.resilience.retry import Time
-from ingestion.resilience.transport import HttpRequest, HttpResponse, TransportError
+from ingestion.resilience.transport import (
+    HttpRequest,
+    HttpResponse,
+    Landed,
+    Sending,
+    TransportError,
+)
 from ingestion.sources import ADAPTERS
 from ingestion.sources.base import Fetched, Window
 
@@ -29,11 +36,16 @@ ROUTE = Route(
     retry=RetryPolicy(share=1.0),
 )
 Ending = HttpResponse | TransportError
+Decode = Callable[[HttpResponse], Fetched]
 
 
 def status(code: int, body: bytes = b"", retry_after: str | None = None) -> HttpResponse:
     """An answer of the provider."""
     return HttpResponse(code, {} if retry_after is None else {"retry-after": retry_after}, body)
+
+
+def read(response: HttpResponse) -> Fetched:
+    return ADAPTERS["thingspeak"].decode(response, Window())
 
 
 @dataclass
@@ -58,24 +70,23 @@ class Scene:
         self.slept.append(seconds)
         self.now_s += seconds
 
-    def send(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse:
+    def send(self, requests: Iterable[Sending | None]) -> Iterator[Landed | None]:
         """The transport."""
-        self.limits.append(timeouts)
-        self.sent_at.append(self.now_s)
-        self.now_s += self.takes_s
-        ending = self.endings[min(len(self.sent_at), len(self.endings)) - 1]
-        if isinstance(ending, TransportError):
-            raise ending
-        return ending
+        for sending in requests:
+            if sending is None:
+                yield None
+                continue
+            self.limits.append(sending.timeouts)
+            self.sent_at.append(self.now_s)
+            self.now_s += self.takes_s
+            ending = self.endings[min(len(self.sent_at), len(self.endings)) - 1]
+            yield Landed(sending.key, ending, self.takes_s)
 
-    def ask(self, *, reserved: bool = True, max_wait_s: float = 0.0) -> Result[Fetched]:
-        return self.client.perform(
-            REQUEST, self.route, decode, reserved=reserved, max_wait_s=max_wait_s
-        )
+    def ask(
+        self, *, reserved: bool = True, max_wait_s: float = 0.0, decode: Decode = read
+    ) -> Result[Fetched]:
+        slot = self.now_s if reserved else None
+        return self.client.perform(Exchange(REQUEST, self.route, decode, slot, max_wait_s))
 
     def look(self) -> Snapshot:
         return self.gate.snapshot(self.route.host, self.route.group, self.route.rate)
-
-
-def decode(response: HttpResponse) -> Fetched:
-    return ADAPTERS["thingspeak"].decode(response, Window())

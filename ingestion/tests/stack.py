@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,8 +19,9 @@ from devices.models import (
 from ingestion.dispatch import Dispatched, Queues, dispatch
 from ingestion.models import Gap, PollState
 from ingestion.polling import Equipment
-from ingestion.resilience.gate import LocalGate
-from ingestion.resilience.transport import RequestsTransport
+from ingestion.resilience.gate import Gate, LocalGate
+from ingestion.resilience.retry import Time
+from ingestion.resilience.transport import CurlTransport, Transport
 from ingestion.work import Worker
 from simulator.testing import RunningSimulator
 
@@ -39,9 +41,13 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.gate = LocalGate(clock=lambda: self.at.timestamp(), chance=lambda: 0.5)
-        transport = RequestsTransport(allowed=["127.0.0.0/8"])
-        self.worker = Worker(Equipment(self.gate, transport), lambda: self.at, self.advance)
+        self.worker = self.worker_with(self.gate, CurlTransport(allowed=["127.0.0.0/8"]))
         self.show_clock()
+
+    def worker_with(self, gate: Gate, transport: Transport) -> Worker:
+        """A worker that lives on the stack's clock."""
+        time = Time(lambda: self.at.timestamp(), self.advance, random.random)
+        return Worker(Equipment(gate, transport, time), lambda: self.at)
 
     def show_clock(self) -> None:
         """The simulator lives at the same instant."""
@@ -59,7 +65,9 @@ class Stack:
         return done
 
     def run(self, seconds: int) -> None:
-        for _ in range(seconds):
+        """Tick for so long; a worker that waits for its slot lets time pass too."""
+        end = self.at + timedelta(seconds=seconds)
+        while self.at < end:
             self.tick()
 
     def read_everything(self, most: int = 500) -> None:

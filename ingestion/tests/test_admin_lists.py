@@ -18,7 +18,8 @@ from django.utils import timezone
 from devices.alerts.models import Alert, Kind, Severity
 from devices.models import Device, FieldMapping, Metric, ThingSpeakChannel
 from devices.tests.scene import Scene, Village, browser
-from ingestion.models import Gap, PollLog, PollState, Rejection
+from ingestion.enrolment import new_state
+from ingestion.models import Gap, PollLog, Rejection
 
 LISTED = (
     "devices.Community", "devices.Connection", "devices.DeviceType", "devices.Device",
@@ -52,7 +53,7 @@ def everything_about(village: Village, number: int) -> None:
         device=device, connection=village.connection, channel_id=1000 + number
     )
     FieldMapping.objects.create(source=source, field="field1", metric=metric)
-    PollState.objects.create(source=source, next_poll_at=now, claim_order=now)
+    new_state(source, now).save()
     PollLog.objects.create(source=source, at=now, lane="live", outcome="ok", duration_ms=12)
     Rejection.objects.create(
         source=source, received_at=now, reason="not_a_number", detail="No number.", raw="abc",

@@ -27,7 +27,7 @@ from ingestion.resilience.transport import (
     TlsFailed,
 )
 from ingestion.sources.base import Fetched
-from ingestion.tests.scenes import OK, REQUEST, Ending, Scene, status
+from ingestion.tests.scenes import OK, Ending, Scene, status
 
 
 def test_an_answer_is_handed_on() -> None:
@@ -180,7 +180,7 @@ def test_a_defect_in_an_adapter_is_not_hidden_and_blocks_nobody() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        scene.client.perform(REQUEST, scene.route, broken, reserved=True)
+        scene.ask(decode=broken)
     assert scene.look().circuit is CircuitState.HALF_OPEN  # the probe's turn was handed on
 
 
@@ -190,7 +190,7 @@ def test_without_the_gate_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> No
     def gone(*args: object, **kwargs: object) -> None:
         raise GateUnavailable("Redis cannot be reached")
 
-    monkeypatch.setattr(scene.gate, "enter", gone)
+    monkeypatch.setattr(scene.gate, "enter_batch", gone)
     with pytest.raises(GateUnavailable):
         scene.ask()
     assert scene.sent_at == []
@@ -201,7 +201,7 @@ def test_an_adapters_own_words_are_kept() -> None:
         raise SourceError(Kind.CREDENTIAL, "Enter the read key.", retry_after_s=3.0)
 
     scene = Scene([OK])
-    result = scene.client.perform(REQUEST, scene.route, refuse, reserved=True)
+    result = scene.ask(decode=refuse)
     assert (result.message, result.wait_s) == ("Enter the read key.", 3.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,13 +19,11 @@ from ingestion.dispatch import Queues, dispatch, poll_now
 from ingestion.drift import accept_field_names
 from ingestion.entries import Entry
 from ingestion.models import Gap, GapState, PollLog, Rejection
-from ingestion.polling import Equipment
-from ingestion.resilience.policy import RetryPolicy, Timeouts
-from ingestion.resilience.transport import HttpRequest, HttpResponse, Transport
+from ingestion.resilience.policy import RetryPolicy
+from ingestion.resilience.transport import Landed, Sending, Transport
 from ingestion.sources.base import Fetched
 from ingestion.tests import stack as network
 from ingestion.tests.stack import START, TANK, Stack
-from ingestion.work import Worker
 from simulator.testing import RunningSimulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,10 +63,11 @@ class Interrupted:
     transport: Transport
     meanwhile: Callable[[], None]
 
-    def send(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse:
-        answer = self.transport.send(request, timeouts)
-        self.meanwhile()
-        return answer
+    def send(self, requests: Iterable[Sending | None]) -> Iterator[Landed | None]:
+        for landed in self.transport.send(requests):
+            if landed is not None:
+                self.meanwhile()
+            yield landed
 
 
 def absorb(_: int) -> None:
@@ -90,7 +89,7 @@ def test_a_hole_found_while_a_page_is_on_its_way_is_read_too(stack: Stack) -> No
     assert len(polls) == len(pages) == 1
     transport = stack.worker.equipment.transport
     flying = Interrupted(transport, lambda: absorb(stack.worker.poll(polls)))
-    Worker(Equipment(stack.gate, flying), lambda: stack.at, stack.advance).fill(pages)
+    stack.worker_with(stack.gate, flying).fill(pages)
     stack.read_everything()
     found = sorted(stored(source))
     assert found == [one for one in served(stack, since, stack.at) if one <= found[-1]]

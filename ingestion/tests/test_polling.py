@@ -216,7 +216,8 @@ def test_three_silent_polls_make_a_device_offline_and_the_next_reading_back(stac
 def test_trouble_upstream_makes_no_device_offline(
     stack: Stack, fault: str, options: dict[str, Any]
 ) -> None:
-    account = network.connection(stack.simulator)
+    # Patient: each trial of a dead provider takes its time, and the test has none.
+    account = network.connection(stack.simulator, breaker_open_s=60, breaker_open_max_s=120)
     for number in (710001, 710002, 710003):
         network.channel(account, number, interval_s=10, history_from=stack.at)
     stack.run(30)

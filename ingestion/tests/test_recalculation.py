@@ -17,9 +17,9 @@ from devices.readings.tests.network import recomputed
 from devices.readings.tests.test_rollups import TIERS, assert_same, stored
 from ingestion.dispatch import LEASE
 from ingestion.models import EventKind, Gap, PollState, Rejection, SourceEvent
-from ingestion.pipeline import record_refusals
 from ingestion.recalculation import request, working
 from ingestion.recalculation.comparing import Differences, compare
+from ingestion.rejections import record_refusals
 from ingestion.tests.recalculated import FAR, START, Scene
 
 pytestmark = pytest.mark.django_db
@@ -102,7 +102,7 @@ def test_a_paused_mapping_keeps_its_readings(scene: Scene) -> None:
     scene.receive(["1", "2"])
     scene.correct(remote_label="Level", scale=10.0)
     PollState.objects.create(
-        source=scene.channel, next_poll_at=FAR, claim_order=FAR, last_success_at=START,
+        source=scene.channel, connection=scene.channel.connection, next_poll_at=FAR, last_success_at=START,
         labels={"field1": "Temperature"},
     )  # fmt: skip
 
@@ -278,7 +278,10 @@ def test_a_poll_under_way_ends_first(scene: Scene) -> None:
     scene.receive(["1"])
     held = scene.now + timedelta(seconds=20)
     state = PollState.objects.create(
-        source=scene.channel, next_poll_at=FAR, claim_order=FAR, lease_until=held
+        source=scene.channel,
+        connection=scene.channel.connection,
+        next_poll_at=FAR,
+        lease_until=held,
     )
     job = scene.ask()
     scene.work(seconds=5)

@@ -11,12 +11,9 @@ from redis.retry import Retry
 
 from ingestion.dispatch import Queues, dispatch
 from ingestion.models import PollLog, PollState
-from ingestion.polling import Equipment
 from ingestion.resilience.gate import RedisGate
-from ingestion.resilience.transport import RequestsTransport
 from ingestion.tests import stack as network
 from ingestion.tests.stack import Stack
-from ingestion.work import Worker
 from scripts.servers import free_port
 from simulator.testing import RunningSimulator
 
@@ -31,8 +28,7 @@ def test_sources_are_due_again_at_once_when_redis_is_back(redis_socket: str, set
         for number in (710001, 710002, 710003):
             network.channel(account, number)
         nobody = redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0))
-        equipment = Equipment(RedisGate(nobody), RequestsTransport(allowed=["127.0.0.0/8"]))
-        cut_off = Worker(equipment, lambda: stack.at, stack.advance)
+        cut_off = stack.worker_with(RedisGate(nobody), stack.worker.equipment.transport)
         handed_out = dispatch(lambda: stack.at, stack.gate, Queues(cut_off.poll, cut_off.fill))
         assert handed_out.polls == 3
         assert not PollLog.objects.exists()

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -16,13 +16,17 @@ from ingestion.resilience.transport import (
     BodyCutOff,
     BodyTooLarge,
     ConnectFailed,
+    CurlTransport,
     HttpRequest,
     HttpResponse,
     RequestRefused,
     RequestsTransport,
+    Sending,
     TimedOut,
+    Transport,
     TransportError,
     host_of,
+    send_one,
 )
 from ingestion.tests.fault_server import FaultServer, Peer
 
@@ -88,46 +92,104 @@ def base(server: FaultServer) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def transport() -> RequestsTransport:
-    return RequestsTransport(LOOPBACK, body_limit=2_000_000)
+KINDS: tuple[type[RequestsTransport] | type[CurlTransport], ...] = (
+    RequestsTransport,
+    CurlTransport,
+)
 
 
-def get(transport: RequestsTransport, url: str, timeouts: Timeouts = QUICK) -> HttpResponse:
-    return transport.send(HttpRequest(url, headers={"THINGSPEAKAPIKEY": SECRET}), timeouts)
+@pytest.fixture(params=KINDS)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    made: Transport = request.param(LOOPBACK, body_limit=2_000_000)
+    return made
 
 
-def test_an_answer_comes_back_whole(base: str, transport: RequestsTransport) -> None:
+def get(transport: Transport, url: str, timeouts: Timeouts = QUICK) -> HttpResponse:
+    return send_one(transport, HttpRequest(url, headers={"THINGSPEAKAPIKEY": SECRET}), timeouts)
+
+
+def get_all(transport: Transport, urls: Sequence[str], timeouts: Timeouts = QUICK) -> list[str]:
+    """What came of several requests at once, in the order in which it landed."""
+    sendings = [Sending(key, HttpRequest(url), timeouts) for key, url in enumerate(urls)]
+    return [
+        f"{landed.key}:{getattr(landed.ending, 'status', type(landed.ending).__name__)}"
+        for landed in transport.send(sendings)
+        if landed is not None
+    ]
+
+
+def test_an_answer_comes_back_whole(base: str, transport: Transport) -> None:
     answer = get(transport, f"{base}/ok")
     assert (answer.status, answer.body, answer.header("x-KIND")) == (200, b"{}", "Test")
-    assert 0 < answer.elapsed_s < 1
     assert get(transport, f"{base}/zipped").body == b"[1]"
     assert get(transport, f"{base}/429").header("Retry-After") == "7"
 
 
 def test_parameters_and_headers_arrive(
-    base: str, server: FaultServer, transport: RequestsTransport
+    base: str, server: FaultServer, transport: Transport
 ) -> None:
     request = HttpRequest(
         f"{base}/ok", {"start": "2026-11-20 21:58:00"}, {"THINGSPEAKAPIKEY": SECRET}
     )
-    transport.send(request, QUICK)
+    send_one(transport, request, QUICK)
     (head,) = server.requests
     assert head.startswith(b"GET /ok?start=2026-11-20+21%3A58%3A00 HTTP/1.1\r\n")
     assert f"THINGSPEAKAPIKEY: {SECRET}".encode() in head
     assert f"Host: {base.removeprefix('http://')}".encode() in head
 
 
-def test_connections_are_reused_within_a_thread_and_never_between_threads(
-    base: str, server: FaultServer, transport: RequestsTransport
+def test_connections_are_kept_and_never_shared_between_threads(
+    base: str, server: FaultServer, transport: Transport
 ) -> None:
     for _ in range(5):
         get(transport, f"{base}/ok")
     assert server.connections == 1
+    sending = transport.send([Sending(0, HttpRequest(f"{base}/silent"), QUICK)])
+    assert next(sending) is None  # it is in the air
     other = threading.Thread(target=get, args=(transport, f"{base}/ok"))
     other.start()
     other.join()
+    assert [landed is None for landed in sending][-1] is False
     assert server.connections == 2
+
+
+def test_a_slow_answer_keeps_no_other_waiting(base: str, transport: Transport) -> None:
+    endings = get_all(transport, [f"{base}/silent", *[f"{base}/ok"] * 20])
+    assert sorted(endings[:-1]) == sorted(f"{key}:200" for key in range(1, 21))
+    assert endings[-1] == "0:TimedOut"
+
+
+def test_one_bad_address_harms_no_other(base: str, transport: Transport) -> None:
+    urls = [f"{base}/reset", "ftp://x/", "http://127.0.0.1:1/", f"{base}/large", f"{base}/ok"]
+    endings = dict(one.split(":") for one in get_all(transport, urls))
+    assert endings == {
+        "0": "ConnectFailed", "1": "AddressRefused", "2": "ConnectFailed", "3": "BodyTooLarge",
+        "4": "200",
+    }  # fmt: skip
+
+
+def test_requests_are_taken_one_by_one_and_only_when_there_is_room(
+    base: str, transport: Transport
+) -> None:
+    taken = []
+
+    def requests() -> Iterator[Sending | None]:
+        for key in range(3):
+            taken.append(key)
+            yield Sending(key, HttpRequest(f"{base}/ok"), QUICK)
+            yield None
+
+    landed = [one.key for one in transport.send(requests()) if one is not None]
+    assert sorted(landed) == taken == [0, 1, 2]
+
+
+def test_what_is_in_the_air_is_let_go_when_nobody_wants_it_any_more(
+    base: str, transport: Transport
+) -> None:
+    sending = transport.send([Sending(0, HttpRequest(f"{base}/silent"), Timeouts(1, 1, 1))])
+    assert next(sending) is None
+    sending.close()  # type: ignore[attr-defined]
+    assert get(transport, f"{base}/ok").status == 200
 
 
 @pytest.mark.parametrize(
@@ -148,7 +210,7 @@ def test_connections_are_reused_within_a_thread_and_never_between_threads(
 )
 def test_faults_are_told_apart_without_giving_away_what_was_sent(
     base: str,
-    transport: RequestsTransport,
+    transport: Transport,
     path: str,
     error: type[TransportError],
     caplog: pytest.LogCaptureFixture,
@@ -164,35 +226,33 @@ def test_faults_are_told_apart_without_giving_away_what_was_sent(
     assert get(transport, f"{base}/ok").status == 200  # the next request is not harmed
 
 
-def test_a_slow_drip_ends_at_the_total_deadline(base: str, transport: RequestsTransport) -> None:
+def test_a_slow_drip_ends_at_the_total_deadline(base: str, transport: Transport) -> None:
     begin = time.monotonic()
     with pytest.raises(TimedOut):
         get(transport, f"{base}/drip-body", Timeouts(connect_s=1, read_s=5, total_s=0.5))
     assert 0.4 < time.monotonic() - begin < 1.5
 
 
-def test_nobody_listening(base: str, transport: RequestsTransport) -> None:
+def test_nobody_listening(base: str, transport: Transport) -> None:
     with pytest.raises(ConnectFailed):
         get(transport, "http://127.0.0.1:1/ok")
     with pytest.raises(ConnectFailed):
         get(transport, "http://no-such-host.invalid/ok")
 
 
-def test_redirects_are_not_followed(
-    base: str, server: FaultServer, transport: RequestsTransport
-) -> None:
+def test_redirects_are_not_followed(base: str, server: FaultServer, transport: Transport) -> None:
     assert get(transport, f"{base}/moved").status == 302
     assert len(server.requests) == 1
 
 
-def test_cookies_are_not_kept(base: str, server: FaultServer, transport: RequestsTransport) -> None:
+def test_cookies_are_not_kept(base: str, server: FaultServer, transport: Transport) -> None:
     get(transport, f"{base}/cookie")
     get(transport, f"{base}/ok")
     assert b"cookie:" not in server.requests[1].lower()
 
 
 def test_the_environment_does_not_redirect_requests(
-    base: str, transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch
+    base: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
@@ -201,10 +261,10 @@ def test_the_environment_does_not_redirect_requests(
 
 @pytest.mark.parametrize("key", [f"{SECRET}\r\nX-Evil: 1", f"{SECRET}\u20ac"])
 def test_a_header_that_cannot_be_sent_is_refused_without_quoting_it(
-    base: str, transport: RequestsTransport, key: str
+    base: str, transport: Transport, key: str
 ) -> None:
     with pytest.raises(RequestRefused) as caught:
-        transport.send(HttpRequest(f"{base}/ok", headers={"THINGSPEAKAPIKEY": key}), QUICK)
+        send_one(transport, HttpRequest(f"{base}/ok", headers={"THINGSPEAKAPIKEY": key}), QUICK)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
 

@@ -18,11 +18,14 @@ from ingestion.resilience.policy import Timeouts
 from ingestion.resilience.transport import (
     AddressRefused,
     ConnectFailed,
+    CurlTransport,
     HttpRequest,
     HttpResponse,
     RequestsTransport,
     TimedOut,
     TlsFailed,
+    Transport,
+    send_one,
 )
 from ingestion.tests.fault_server import FaultServer, Peer
 
@@ -49,8 +52,21 @@ def base(server: FaultServer) -> Iterator[str]:
         yield address
 
 
-def get(transport: RequestsTransport, url: str, timeouts: Timeouts = QUICK) -> HttpResponse:
-    return transport.send(HttpRequest(url), timeouts)
+Kind = type[RequestsTransport] | type[CurlTransport]
+
+
+KINDS: tuple[Kind, ...] = (RequestsTransport, CurlTransport)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each library."""
+    made: Kind = request.param
+    return made
+
+
+def get(transport: Transport, url: str, timeouts: Timeouts = QUICK) -> HttpResponse:
+    return send_one(transport, HttpRequest(url), timeouts)
 
 
 @pytest.mark.parametrize(
@@ -59,38 +75,40 @@ def get(transport: RequestsTransport, url: str, timeouts: Timeouts = QUICK) -> H
      "169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0"],  # noqa: S104
 )  # fmt: skip
 def test_private_addresses_are_refused_unless_allowed(
-    base: str, server: FaultServer, host: str
+    base: str, server: FaultServer, kind: Kind, host: str
 ) -> None:
-    strict = RequestsTransport()
+    strict = kind()
     # a machine without IPv6 cannot even resolve an IPv6 address
     with pytest.raises((AddressRefused, ConnectFailed) if "[" in host else AddressRefused):
         get(strict, f"http://{host}:{base.rpartition(':')[2]}/ok")
     assert server.connections == 0
 
 
-def test_an_allowed_network_does_not_open_others(base: str, server: FaultServer) -> None:
-    elsewhere = RequestsTransport(["10.0.0.0/8"])
+def test_an_allowed_network_does_not_open_others(
+    base: str, server: FaultServer, kind: Kind
+) -> None:
+    elsewhere = kind(["10.0.0.0/8"])
     with pytest.raises(AddressRefused):
         get(elsewhere, f"{base}/ok")
     assert server.connections == 0
 
 
-def test_a_host_can_be_allowed_by_name(base: str) -> None:
-    named = RequestsTransport(["localhost"])
+def test_a_host_can_be_allowed_by_name(base: str, kind: Kind) -> None:
+    named = kind(["localhost"])
     assert get(named, base.replace("127.0.0.1", "localhost") + "/ok").status == 200
 
 
-def test_an_allow_list_with_a_slip_is_refused() -> None:
+def test_an_allow_list_with_a_slip_is_refused(kind: Kind) -> None:
     with pytest.raises(ValueError, match="host bits"):
-        RequestsTransport(["10.0.0.1/8"])
+        kind(["10.0.0.1/8"])
 
 
 @pytest.mark.parametrize(
     "url", ["ftp://127.0.0.1/ok", "127.0.0.1/ok", "http://", "file:///etc/passwd", "http://a b/"]
 )
-def test_what_is_no_web_address_is_refused(url: str) -> None:
+def test_what_is_no_web_address_is_refused(kind: Kind, url: str) -> None:
     with pytest.raises(AddressRefused):
-        get(RequestsTransport(LOOPBACK), url)
+        get(kind(LOOPBACK), url)
 
 
 def certificate(directory: Path) -> tuple[ssl.SSLContext, Path]:
@@ -125,13 +143,15 @@ def certificate(directory: Path) -> tuple[ssl.SSLContext, Path]:
     return context, file
 
 
-def test_only_certificates_that_are_valid_for_the_address_are_trusted(tmp_path: Path) -> None:
+def test_only_certificates_that_are_valid_for_the_address_are_trusted(
+    tmp_path: Path, kind: Kind
+) -> None:
     context, file = certificate(tmp_path)
     server = FaultServer(dict(PLAYS), tls=context)
     with server.running() as base:
         with pytest.raises(TlsFailed):
-            get(RequestsTransport(LOOPBACK), f"{base}/ok")
-        trusting = RequestsTransport(LOOPBACK, verify=str(file))
+            get(kind(LOOPBACK), f"{base}/ok")
+        trusting = kind(LOOPBACK, verify=str(file))
         assert get(trusting, f"{base}/ok").status == 200
         with pytest.raises(TlsFailed):  # valid for 127.0.0.1, not for this name
             get(trusting, base.replace("127.0.0.1", "localhost") + "/ok")

@@ -87,13 +87,7 @@ def verify_channel(channel: ThingSpeakChannel, equipment: Equipment, now: dateti
     """
     channel.kind = channel.KIND
     try:
-        asked = ask(
-            channel,
-            Window(limit=SAMPLES),
-            equipment,
-            reserved=False,
-            max_wait_s=PATIENCE_S,
-        )
+        asked = ask(channel, Window(limit=SAMPLES), equipment, PATIENCE_S)
     except GateUnavailable:
         return Verification(Severity.BAD, _NO_GATE)
     if asked.fetched is None:

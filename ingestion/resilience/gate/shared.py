@@ -18,7 +18,8 @@ from ingestion.resilience.gate.base import (
     Snapshot,
     Verdict,
 )
-from ingestion.resilience.gate.local import MICROS, describe, micros
+from ingestion.resilience.gate.budget import MICROS, asked_for, micros, pause_for
+from ingestion.resilience.gate.snapshots import Numbers, describe
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
 
 SCRIPT = Path(__file__).with_name("gate.lua").read_text(encoding="utf-8")
@@ -55,11 +56,15 @@ class RedisGate:
             ) from error
         return [float(item) for item in cast("list[bytes | str]", answer)]
 
+    def now(self) -> float:
+        """See `Gate.now`."""
+        return self._run("now", "", "", {})[0] / MICROS
+
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """See `Gate.reserve`."""
         args = {"rate": _rate(policy), "n": n, "max_wait": micros(max_wait_s)}
-        granted, wait, interval, end = self._run("reserve", "", group, args)
-        return Reservation(int(granted), wait / MICROS, interval / MICROS, int(end))
+        granted, wait, interval, last = self._run("reserve", "", group, args)
+        return Reservation(int(granted), wait / MICROS, interval / MICROS, int(last))
 
     def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
         """See `Gate.refund`."""
@@ -67,7 +72,7 @@ class RedisGate:
         if unused <= 0:
             return False
         interval = round(reservation.interval_s * MICROS)
-        args = {"end": reservation.end, "unused": unused, "interval": interval}
+        args = {"last": reservation.last, "unused": unused, "interval": interval}
         return self._run("refund", "", group, args) == [1]
 
     def enter(
@@ -111,8 +116,8 @@ class RedisGate:
             "saved": retry.saved,
         }
         if budget is not None:
+            args["rate"] = _rate(budget.policy)
             args["budget"] = {
-                "rate": _rate(budget.policy),
                 "max_wait": micros(budget.max_wait_s),
                 "reserved": budget.reserved,
             }
@@ -130,6 +135,8 @@ class RedisGate:
         self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
     ) -> None:
         """See `Gate.record_batch`."""
+        if not passage.open:
+            return
         args = {
             "outcomes": list(outcomes),
             "token": passage.token,
@@ -147,30 +154,31 @@ class RedisGate:
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
         """See `Gate.throttled`."""
         seconds = policy.pause_s if retry_after_s is None else retry_after_s
-        self._pause(group, policy, seconds, slower=True)
+        self._pause(group, policy, seconds, asked_for(retry_after_s), slower=True)
 
     def pause(self, group: str, policy: RatePolicy, seconds: float) -> None:
         """See `Gate.pause`."""
-        self._pause(group, policy, seconds, slower=False)
+        self._pause(group, policy, seconds, -1, slower=False)
 
-    def _pause(self, group: str, policy: RatePolicy, seconds: float, *, slower: bool) -> None:
-        pause = micros(min(max(seconds, policy.interval_s), policy.pause_max_s))
-        self._run("pause", "", group, {"rate": _rate(policy), "pause": pause, "slower": slower})
+    def _pause(
+        self, group: str, policy: RatePolicy, seconds: float, asked: int, *, slower: bool
+    ) -> None:
+        pause = pause_for(policy, seconds)
+        args = {"rate": _rate(policy), "pause": pause, "asked": asked, "slower": slower}
+        self._run("pause", "", group, args)
+
+    def offer(self, host: str, seconds: float) -> bool:
+        """See `Gate.offer`."""
+        return self._run("offer", host, "", {"lasts": micros(seconds)}) == [1]
 
     def snapshot(self, host: str, group: str, policy: RatePolicy) -> Snapshot:
         """See `Gate.snapshot`."""
-        now, opened, lease, streak, trips, slot, paused, rate = self._run(
-            "snapshot", host, group, {"rate": _rate(policy)}
-        )
-        return describe(
-            int(now),
-            (int(opened), int(lease), int(streak), int(trips)),
-            (int(slot), int(paused), rate),
-        )
+        return describe(Numbers(*self._run("snapshot", host, group, {"rate": _rate(policy)})))
 
 
 def _rate(policy: RatePolicy) -> dict[str, float]:
     return {
+        "revision": policy.revision,
         "interval": micros(policy.interval_s),
         "window": micros(policy.window_s),
         "slowest": policy.slowest,

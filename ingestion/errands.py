@@ -1,0 +1,193 @@
+"""The two errands of a worker: live polls, stored many together, and backfill pages, one by one.
+
+Each says how its rows are loaded, for which window their sources are asked, and how the answers are
+stored: in one transaction, after a look at the leases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from django.db import models, transaction
+
+from devices.models import Source
+from devices.readings.samples import Origin
+from ingestion import gaps
+from ingestion.claims import Claim
+from ingestion.loading import load_gaps, load_polls
+from ingestion.models import Gap, Lane, PollState
+from ingestion.pipeline import Delivery, ingest, ingest_all
+from ingestion.polling import Asked
+from ingestion.rules import Rules, field_rules
+from ingestion.settle import Poll, log_row, settle_polls
+from ingestion.sources.base import Window
+
+log = structlog.get_logger(__name__)
+
+Row = TypeVar("Row", PollState, Gap)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Row]):
+    """What came of asking the source of a claimed row."""
+
+    claim: Claim
+    row: Row
+    asked: Asked
+
+    @property
+    def source(self) -> Source:
+        """The source that was asked."""
+        return self.row.source
+
+
+class Errand(Protocol[Row]):
+    """What a worker is sent for."""
+
+    lane: Lane
+
+    def rows(self) -> models.QuerySet[Row]:
+        """All rows that can be claimed."""
+
+    def load(self, claims: Sequence[Claim]) -> dict[int, Row]:
+        """The claimed rows with their configuration, in a constant number of queries."""
+
+    def window(self, row: Row) -> Window:
+        """What the row's source is asked for."""
+
+    def together(self, answers: Sequence[Answer[Row]]) -> Iterator[Sequence[Answer[Row]]]:
+        """Answers that can be stored in one transaction."""
+
+    def store(self, answers: Sequence[Answer[Row]], now: datetime) -> int:
+        """Store such answers in one transaction; how many were settled.
+
+        One whose lease was lost to another worker is refused. Raises whatever goes wrong; then
+        nothing was stored.
+        """
+
+
+class Polling:
+    """Live polls."""
+
+    lane = Lane.LIVE
+
+    def rows(self) -> models.QuerySet[PollState]:
+        """See `Errand`."""
+        return PollState.objects.all()
+
+    def load(self, claims: Sequence[Claim]) -> dict[int, PollState]:
+        """See `Errand`."""
+        return load_polls(claims)
+
+    def window(self, row: PollState) -> Window:
+        """See `Errand`."""
+        return gaps.live_window(row)
+
+    def together(
+        self, answers: Sequence[Answer[PollState]]
+    ) -> Iterator[Sequence[Answer[PollState]]]:
+        """Each device once: a second source of it is stored after the first."""
+        left = list(answers)
+        while left:
+            first = {one.source.device_id: one for one in reversed(left)}
+            yield list(first.values())
+            left = [one for one in left if first[one.source.device_id] is not one]
+
+    def store(self, answers: Sequence[Answer[PollState]], now: datetime) -> int:
+        """See `Errand`."""
+        with transaction.atomic():
+            held = _held(answers)
+            rules = [_rules(one) for one in held]
+            deliveries = [
+                _delivery(one, rule, Origin.LIVE) for one, rule in zip(held, rules, strict=True)
+            ]
+            ingested = iter(ingest_all([one for one in deliveries if one is not None], now))
+            settle_polls(
+                [
+                    Poll(one.row, one.asked, rule.problems, next(ingested) if delivery else None)
+                    for one, rule, delivery in zip(held, rules, deliveries, strict=True)
+                ],
+                now,
+            )
+        return len(held)
+
+
+class Filling:
+    """Pages of gaps. A page is large, and each is stored by itself."""
+
+    lane = Lane.BACKFILL
+
+    def rows(self) -> models.QuerySet[Gap]:
+        """See `Errand`."""
+        return Gap.objects.all()
+
+    def load(self, claims: Sequence[Claim]) -> dict[int, Gap]:
+        """See `Errand`."""
+        return load_gaps(claims)
+
+    def window(self, row: Gap) -> Window:
+        """See `Errand`."""
+        return gaps.page_window(row)
+
+    def together(self, answers: Sequence[Answer[Gap]]) -> Iterator[Sequence[Answer[Gap]]]:
+        """Each by itself."""
+        for one in answers:
+            yield [one]
+
+    def store(self, answers: Sequence[Answer[Gap]], now: datetime) -> int:
+        """See `Errand`; raises LeaseLost for a page whose gap somebody else holds."""
+        with transaction.atomic():
+            for one in answers:
+                self._store(one, now)
+        return len(answers)
+
+    def _store(self, one: Answer[Gap], now: datetime) -> None:
+        rules = _rules(one)
+        if one.asked.fetched is not None and rules.problems:
+            # Stored now, the page would lack for good what a paused mapping leaves out.
+            asked = replace(one.asked, fetched=None, message=rules.problems[0].text)
+            one = replace(one, asked=asked)
+        delivery = _delivery(one, rules, Origin.BACKFILL)
+        ingested = ingest(delivery, now) if delivery else None
+        # After the readings, as everybody takes these two: a live poll may hold the gap's row next.
+        gaps.settle_page(one.claim, one.row, one.asked.fetched, one.asked.message, now)
+        log_row(one.source, Lane.BACKFILL, one.asked, ingested, now).save()
+
+
+def log_defect(source: Source, lane: Lane, asked: Asked, now: datetime) -> None:
+    """Where people look for why nothing arrives, after a defect of our own."""
+    log_row(source, lane, asked, None, now).save()
+
+
+def _held(answers: Sequence[Answer[PollState]]) -> list[Answer[PollState]]:
+    """Answers whose lease still stands, their rows locked until the transaction ends.
+
+    In the order of keys, so that two workers never wait for each other.
+    """
+    locked = PollState.objects.select_for_update().filter(pk__in=[one.row.pk for one in answers])
+    tokens = dict(locked.order_by("pk").values_list("pk", "claim_token"))
+    held = [one for one in answers if tokens.get(one.row.pk) == one.claim.token]
+    for one in answers:
+        if tokens.get(one.row.pk) != one.claim.token:
+            log.info("lease_lost", source=one.source.pk)
+    return held
+
+
+def _rules(answer: Answer[PollState] | Answer[Gap]) -> Rules:
+    fetched = answer.asked.fetched
+    facts = fetched.facts if fetched else None
+    return field_rules(answer.source, facts.labels if facts else None)
+
+
+def _delivery(
+    answer: Answer[PollState] | Answer[Gap], rules: Rules, origin: Origin
+) -> Delivery | None:
+    """What is to be ingested; None when the source gave no rows to read."""
+    fetched = answer.asked.fetched
+    if fetched is None:
+        return None
+    return Delivery(answer.source, rules.usable, fetched.entries, fetched.refusals, origin)
