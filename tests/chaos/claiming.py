@@ -9,7 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from devices.models import Connection
-from ingestion.dispatch import claim_polls, enrol
+from ingestion.claiming import candidates, lease
+from ingestion.enrolment import enrol
+from ingestion.models import slacks
 
 
 class Dispatcher:
@@ -22,8 +24,8 @@ class Dispatcher:
     def claim(self, most: int) -> list[tuple[int, int]]:
         """Source and token of each claim."""
         now = timezone.now()
-        slots = [now.timestamp()] * most
-        return [(one.pk, one.token) for one in claim_polls(self._account, slots, now)]
+        found = candidates(self._account, most, slacks(), now)
+        return list(lease([one.pk for one in found], now).items())
 
     def release(self, claims: Sequence[tuple[int, int]]) -> None:
         """The sources were polled and are due again at once."""
@@ -33,8 +35,8 @@ class Dispatcher:
         held = ", ".join(["(%s, %s)"] * len(claims))
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE ingestion_pollstate SET lease_until = NULL, next_poll_at = %s, "
-                f"claim_order = %s WHERE (source_id, claim_token) IN (VALUES {held})",
-                [now, now, *chain.from_iterable(claims)],
+                "UPDATE ingestion_pollstate SET lease_until = NULL, next_poll_at = %s "
+                f"WHERE (source_id, claim_token) IN (VALUES {held})",
+                [now, *chain.from_iterable(claims)],
             )
             assert cursor.rowcount == len(claims), "somebody took a lease that had not ended"

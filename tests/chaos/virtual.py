@@ -6,6 +6,7 @@ Their clock and the provider's go from event to event together.
 from __future__ import annotations
 
 import heapq
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,8 @@ import redis
 from ingestion.claims import Claim
 from ingestion.dispatch import Queues, dispatch
 from ingestion.polling import Equipment
-from ingestion.resilience.transport import RequestsTransport
+from ingestion.resilience.retry import Time
+from ingestion.resilience.transport import CurlTransport
 from ingestion.tests.gates import START_S, Shared
 from ingestion.work import Worker
 from tests.chaos.judge import Judge
@@ -41,8 +43,9 @@ class Virtual:
 
     def __post_init__(self) -> None:
         self.gate = Shared(self.client)
-        equipment = Equipment(self.gate.gate, RequestsTransport(allowed=["127.0.0.0/8"]))
-        self.worker = Worker(equipment, lambda: self.at, self._sleep)
+        time = Time(lambda: self.at.timestamp(), self._sleep, random.random)
+        equipment = Equipment(self.gate.gate, CurlTransport(allowed=["127.0.0.0/8"]), time)
+        self.worker = Worker(equipment, lambda: self.at)
         self._next_tick = self.at
         self._show_clock()
 
