@@ -195,11 +195,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "telemetry:celery:"}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+# Expiries are judged on the receiver's clock: shorter than this, machines whose clocks are a second
+# or two apart would carry out nothing. Ticks and steps that pile up meanwhile find nothing to do.
+SHORTEST_EXPIRY_S = 5
 CELERY_BEAT_SCHEDULE = {
     "Dispatch due sources": {
         "task": "ingestion.dispatch",
         "schedule": 1.0,
-        "options": {"queue": "dispatch", "expires": 1},
+        "options": {"queue": "dispatch", "expires": SHORTEST_EXPIRY_S},
     },
     "Bring rollups up to date": {
         "task": "ingestion.roll_up",
@@ -209,7 +212,7 @@ CELERY_BEAT_SCHEDULE = {
     "Carry on with jobs": {
         "task": "ingestion.jobs",
         "schedule": 2.0,
-        "options": {"expires": 2},
+        "options": {"expires": SHORTEST_EXPIRY_S},
     },
     "Prune logs and old readings": {
         "task": "ingestion.prune",

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 SHARE = scaled("CHAOS_OVERLOAD_SHARE", 5, 1)  # a short run has a fifth of channels and budget
-MIXED_S = 60 * scaled("CHAOS_OVERLOAD_MINUTES", 20, 60)
+MIXED_S = 60 * scaled("CHAOS_OVERLOAD_MINUTES", 10, 60)
 # Newcomers are asked for the first time one after the other, with half of the budget.
 NEWCOMERS_S = 450
 TEN_S = 60 * scaled("CHAOS_TEN_MINUTES", 20, 120)
