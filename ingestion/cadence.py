@@ -16,7 +16,7 @@ from statistics import median
 ENOUGH_STEPS = 4
 PERIOD_GAIN, SPREAD_GAIN = 1 / 8, 1 / 4
 # After its first step a source may deviate by this part of it.
-UNSURE = 5.5
+UNSURE = 5.0
 # Steps up to this many periods are taken as missing entries; longer ones as an outage.
 MOST_MISSING = 3.5
 # An entry is asked for so long after it is expected: it takes its time to be readable.
@@ -24,7 +24,7 @@ DELAY_S = 1.0
 # Ask later by so many deviations: most entries are there then, and few requests are in vain.
 CAUTION = 1.0
 # A source that deviates by more of its period than this has no phase to lock to.
-MOST_SPREAD = 0.2
+MOST_SPREAD = 0.19
 # After asking in vain once, ask again so soon; afterwards only as often as people want it asked.
 ASK_AGAIN_S = 3.0
 # However rarely a source speaks, look in from time to time: it may say something unexpected.
@@ -113,8 +113,10 @@ def _learn_step(cadence: Cadence, step: float) -> Cadence:
     if periods > MOST_MISSING:
         # An outage says nothing of the period, unless it has not come true lately anyway.
         jump = cadence.trust < _JUMPS_BELOW
-        return replace(cadence, period_s=step, spread_s=step / 10) if jump else cadence
-    error = step / max(1, round(periods)) - period
+        return replace(cadence, period_s=step, spread_s=step / UNSURE) if jump else cadence
+    # Who is regular may have left entries out; of anybody else every step would fit somehow.
+    missed = round(periods) if cadence.regular else 1
+    error = step / max(1, missed) - period
     return replace(
         cadence,
         period_s=period + PERIOD_GAIN * error,
@@ -125,10 +127,9 @@ def _learn_step(cadence: Cadence, step: float) -> Cadence:
 def wait_s(cadence: Cadence, age_s: float, interval_s: float) -> float | None:
     """How long to wait before asking again, so that the answer brings a fresh entry.
 
-    `age_s` of the newest entry now. None: the source is not regular, so ask at its interval. Who
-    speaks about as often as people want it asked is asked once an entry; who speaks oftener, after
-    one of its entries, at most a quarter of the interval early. Sooner only once, after asking in
-    vain.
+    `age_s` of the newest entry now. None: the source is not regular, so ask at its interval. At
+    most a quarter of the interval early: who speaks oftener than that is asked after one of its
+    entries. Sooner only once, after asking in vain.
     """
     if not cadence.regular or cadence.period_s is None:
         return None
@@ -136,8 +137,10 @@ def wait_s(cadence: Cadence, age_s: float, interval_s: float) -> float | None:
     if ahead <= 0:
         return _overdue(cadence, -ahead, interval_s)
     soonest = (1 - SOONER) * interval_s
-    if cadence.period_s < soonest and ahead < soonest:
-        ahead += math.ceil((soonest - ahead) / cadence.period_s) * cadence.period_s
+    if ahead < soonest:
+        skipped = math.ceil((soonest - ahead) / cadence.period_s)
+        often = cadence.period_s < soonest
+        ahead = ahead + skipped * cadence.period_s if often else soonest
     return min(ahead, max(interval_s, LONGEST_QUIET_S))
 
 

@@ -7,9 +7,9 @@ patience is in force at once (docs/decisions/0009).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db import connection as database
 from django.db import models, transaction
@@ -20,6 +20,8 @@ from ingestion.models import Gap, GapState, PollState
 from ingestion.models.poll_state import BY_HAND
 from ingestion.resilience.policy import RetryPolicy
 
+# Slots are booked so far ahead: until the next tick, and a late one costs no slot.
+AHEAD_S = 2.0
 EXPIRES_S = 20
 DEADLINE_S = 30
 # Longer than a message may wait, a batch may run and its last request may take together, with
@@ -30,23 +32,31 @@ CLASSES = (BY_HAND, *Priority.values)
 # Whoever presses «Poll now» waits in front of the critical class, by as much as a class is apart.
 BY_HAND_SLACK_S = -60
 
-_ONE_CLASS = """
-SELECT * FROM (
-    SELECT source_id, urgency, next_poll_at FROM {table}
-    WHERE active AND connection_id = %s AND urgency = {urgency} AND next_poll_at <= %s
-        AND (lease_until IS NULL OR lease_until < %s)
-    ORDER BY next_poll_at, source_id LIMIT %s
-) AS class_{place}
+_TABLE = PollState._meta.db_table
+_DUE = """
+SELECT connection_id, source_id, urgency, next_poll_at FROM {table}
+WHERE active AND connection_id = {account} AND urgency = {urgency} AND next_poll_at <= %s
+    AND (lease_until IS NULL OR lease_until < %s)
+ORDER BY next_poll_at, source_id LIMIT {most}
 """
-_CANDIDATES = "UNION ALL".join(
-    _ONE_CLASS.format(table=PollState._meta.db_table, urgency=urgency, place=place)
-    for place, urgency in enumerate(CLASSES)
+# SQLite walks the classes of one account; PostgreSQL those of all accounts in one statement.
+_OF_ONE = "UNION ALL".join(
+    f"\nSELECT * FROM ({_DUE.format(table=_TABLE, account='%s', urgency=one, most='%s')}) "
+    for one in CLASSES
+)
+_OF_MANY = """
+SELECT found.* FROM unnest(%s::bigint[], %s::bigint[]) AS account (pk, most)
+CROSS JOIN unnest(%s::smallint[]) AS class (urgency)
+CROSS JOIN LATERAL ({due}) AS found
+""".format(
+    due=_DUE.format(
+        table=_TABLE, account="account.pk", urgency="class.urgency", most="account.most"
+    )
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A due row, and the moment it is ordered by."""
+class Candidate(NamedTuple):
+    """A due row; its order is the moment up to which others go first, then its key."""
 
     order: datetime
     pk: int
@@ -89,25 +99,32 @@ def accounts_with_work(now: datetime) -> models.QuerySet[Connection]:
     )
 
 
-def due_by(account: Connection, until: datetime, now: datetime) -> bool:
-    """Whether a poll of the account is due by `until`."""
-    soon = PollState.objects.filter(
-        free(now), active=True, urgency__in=CLASSES, next_poll_at__lte=until, connection=account
-    )
-    return soon.exists()
-
-
 def candidates(
-    account: Connection, most: int, slack_s: Mapping[int, int], now: datetime
-) -> list[Candidate]:
-    """The account's `most` urgent due rows, first come first. One query."""
+    room: Mapping[int, int], slack_s: Mapping[int, int], now: datetime
+) -> dict[int, list[Candidate]]:
+    """The most urgent due rows of each account, as many as it has room for; first come first."""
+    slack = {
+        one: timedelta(seconds=seconds)
+        for one, seconds in {BY_HAND: BY_HAND_SLACK_S, **slack_s}.items()
+    }
+    found: dict[int, list[Candidate]] = {account: [] for account in room}
+    for account, pk, urgency, at in _due_rows(room, now):
+        found[account].append(Candidate(_aware(at) + slack[urgency], pk))
+    return {account: sorted(rows)[: room[account]] for account, rows in found.items()}
+
+
+def _due_rows(room: Mapping[int, int], now: datetime) -> Iterator[tuple[int, int, int, Any]]:
+    """Account, key, class and due time of the first rows of each class."""
     moment = database.ops.adapt_datetimefield_value(now)
     with database.cursor() as cursor:
-        cursor.execute(_CANDIDATES, [account.pk, moment, moment, most] * len(CLASSES))
-        rows = cursor.fetchall()
-    slack = {BY_HAND: BY_HAND_SLACK_S, **slack_s}
-    found = [Candidate(_aware(at) + timedelta(seconds=slack[one]), pk) for pk, one, at in rows]
-    return sorted(found, key=lambda one: (one.order, one.pk))[:most]
+        if database.vendor == "postgresql":
+            accounts, most = list(room), list(room.values())
+            cursor.execute(_OF_MANY, [accounts, most, list(CLASSES), moment, moment])
+            yield from cursor.fetchall()
+            return
+        for account, rows in room.items():
+            cursor.execute(_OF_ONE, [account, moment, moment, rows] * len(CLASSES))
+            yield from cursor.fetchall()
 
 
 def _aware(stored: datetime | str) -> datetime:

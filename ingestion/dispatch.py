@@ -6,28 +6,29 @@ is a lease with a fencing token and leaves `next_poll_at` alone, so that a crash
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
 
 from devices.models import Connection
 from ingestion.claiming import (
+    AHEAD_S,
     DEADLINE_S,
     EXPIRES_S,
     LEASE,
     Candidate,
     accounts_with_work,
     candidates,
-    due_by,
     lease,
     lease_rows,
     open_gaps,
 )
 from ingestion.claims import Claim
 from ingestion.enrolment import enrol, enrol_new
+from ingestion.gaps.lane import has_room
 from ingestion.models import Gap, PollState, slacks
 from ingestion.models.poll_state import BY_HAND
 from ingestion.resilience.gate import Gate, Reservation
@@ -35,6 +36,7 @@ from ingestion.resilience.policy import Route
 from ingestion.rules import route_of
 
 __all__ = [
+    "AHEAD_S",
     "DEADLINE_S",
     "EXPIRES_S",
     "LEASE",
@@ -45,8 +47,6 @@ __all__ = [
     "poll_now",
 ]
 
-# Slots are booked so far ahead: until the next tick, and a late one costs no slot.
-AHEAD_S = 2.0
 # Entries of a backfill page may take their time; one page a tick and account is plenty.
 PAGES_A_TICK = 1
 # As long as the probe of a half-open host may be on its way to a worker.
@@ -86,9 +86,15 @@ class _Account:
     booked: Reservation | None = None
 
     @property
-    def busy(self) -> bool:
-        """Whether due polls may be left for the next tick."""
-        return self.trial or len(self.rows) >= self.room
+    def polls_due(self) -> bool:
+        """Whether any of its polls is due (annotated by `accounts_with_work`)."""
+        return bool(getattr(self.connection, "polls_due", False))
+
+    @property
+    def may_fill(self) -> bool:
+        """Whether gaps wait for a page (annotated alike), and no due poll is left for later."""
+        gaps_due = bool(getattr(self.connection, "gaps_due", False))
+        return gaps_due and not self.trial and len(self.rows) < self.room
 
 
 def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
@@ -99,67 +105,71 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     now = clock()
     enrol_new(now)
     done = Dispatched()
-    slack_s = slacks()
-    accounts = list(_accounts(accounts_with_work(now), gate))
-    for account in accounts:
-        if account.connection.polls_due:  # type: ignore[attr-defined]  # annotated
-            account.rows = candidates(account.connection, account.room, slack_s, now)
-            _book(account, gate)
+    accounts = _accounts(list(accounts_with_work(now)), gate)
+    _book(accounts, gate, now)
     _hand_out_polls(accounts, clock, gate, queues, done)
     for account in accounts:
-        if account.connection.gaps_due and not account.busy:  # type: ignore[attr-defined]
+        if account.may_fill and has_room(account.connection, clock(), AHEAD_S):
             _hand_out_page(account, clock, gate, queues, done)
     return done
 
 
-def _accounts(connections: Iterable[Connection], gate: Gate) -> Iterable[_Account]:
+def _accounts(connections: Sequence[Connection], gate: Gate) -> list[_Account]:
     """Those whose host may be asked and whose budget has a free slot before the next tick."""
-    for connection in connections:
-        route = route_of(connection)
-        snapshot = gate.snapshot(route.host, route.group, route.rate)
-        room = snapshot.slots_within(AHEAD_S)
-        if snapshot.admits is not None:
-            room = min(room, snapshot.admits)
+    routes = [route_of(one) for one in connections]
+    looks = gate.snapshots([(one.host, one.group, one.rate) for one in routes]) if routes else []
+    accounts = []
+    for connection, route, look in zip(connections, routes, looks, strict=True):
+        room = look.slots_within(AHEAD_S)
+        if look.admits is not None:
+            room = min(room, look.admits)
         if room > 0:
-            yield _Account(connection, route, room, trial=snapshot.admits is not None)
+            accounts.append(_Account(connection, route, room, trial=look.admits is not None))
+    return accounts
 
 
-def _book(account: _Account, gate: Gate) -> None:
-    """Book a slot for each row, and keep no more rows than slots."""
-    if account.rows and account.trial and not gate.offer(account.route.host, OFFER_S):
-        account.rows = []
-    if account.rows:
-        route = account.route
-        account.booked = gate.reserve(route.group, route.rate, len(account.rows), AHEAD_S)
-        account.rows = account.rows[: account.booked.granted]
+def _book(accounts: Sequence[_Account], gate: Gate, now: datetime) -> None:
+    """Find the due rows and book a slot for each; no account keeps more rows than slots."""
+    room = {one.connection.pk: one.room for one in accounts if one.polls_due}
+    if not room:
+        return
+    rows = candidates(room, slacks(), now)
+    for account in accounts:
+        account.rows = rows.get(account.connection.pk, [])
+        if account.trial and account.rows and not gate.offer(account.route.host, OFFER_S):
+            account.rows = []
+    asking = [one for one in accounts if one.rows]
+    wanted = [(one.route.group, one.route.rate, len(one.rows)) for one in asking]
+    for account, booked in zip(asking, gate.reserve_many(wanted, AHEAD_S), strict=True):
+        account.booked = booked
+        account.rows = account.rows[: booked.granted]
 
 
 def _hand_out_polls(
     accounts: Sequence[_Account], clock: Clock, gate: Gate, queues: Queues, done: Dispatched
 ) -> None:
+    """Lease the rows and send them off in the order of their slots, accounts mixed."""
     keys = [row.pk for account in accounts for row in account.rows]
     if not keys:
         return
     tokens = lease(keys, clock())
+    claims: list[Claim] = []
     for account in accounts:
-        if account.booked is None:
-            continue
-        held = [(row.pk, tokens[row.pk]) for row in account.rows if row.pk in tokens]
-        claims = _claims(held, account.booked)
-        for start in range(0, len(claims), settings.POLL_BATCH):
-            queues.polls(claims[start : start + settings.POLL_BATCH])
-        _refund(account.route, account.booked, len(claims), gate)
-        done.polls += len(claims)
+        if account.booked is not None:
+            held = [(row.pk, tokens[row.pk]) for row in account.rows if row.pk in tokens]
+            claims += _claims(held, account.booked)
+            _refund(account.route, account.booked, len(held), gate)
+    claims.sort(key=lambda one: one.not_before)
+    for start in range(0, len(claims), settings.POLL_BATCH):
+        queues.polls(claims[start : start + settings.POLL_BATCH])
+    done.polls += len(claims)
 
 
 def _hand_out_page(
     account: _Account, clock: Clock, gate: Gate, queues: Queues, done: Dispatched
 ) -> None:
-    """One page, unless a poll becomes due before the slot after it: no page delays a poll."""
+    """The pages that waited longest."""
     now, route = clock(), account.route
-    slot = timedelta(seconds=route.rate.interval_s)
-    if due_by(account.connection, now + slot, now):
-        return
     booked = gate.reserve(route.group, route.rate, PAGES_A_TICK, AHEAD_S)
     gaps = open_gaps(now).filter(source__connection=account.connection)
     tokens = lease_rows(gaps.order_by("next_try_at", "pk"), now, booked.granted)

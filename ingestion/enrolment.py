@@ -69,15 +69,13 @@ def _enrol(missing: QuerySet[Source], now: datetime) -> int:
     for source in missing.select_related("device__type", "connection"):
         by_account[source.connection_id].append(source)
     for newcomers in by_account.values():
-        states = [_first_state(one, len(newcomers), now) for one in newcomers]
+        slot_s = route_of(newcomers[0].connection).rate.interval_s
+        states = []
+        for place, source in enumerate(newcomers):
+            due = first_due(now.timestamp(), place, len(newcomers), slot_s)
+            states.append(new_state(source, datetime.fromtimestamp(due, UTC)))
         PollState.objects.bulk_create(states, batch_size=PORTION, ignore_conflicts=True)
     return sum(len(newcomers) for newcomers in by_account.values())
-
-
-def _first_state(source: Source, newcomers: int, now: datetime) -> PollState:
-    slot_s = route_of(source.connection).rate.interval_s
-    due = first_due(now.timestamp(), source.pk, newcomers, slot_s)
-    return new_state(source, datetime.fromtimestamp(due, UTC))
 
 
 def new_state(source: Source, due: datetime) -> PollState:

@@ -8,6 +8,7 @@ from django.db.models import Prefetch
 
 from devices.models import FieldMapping, Source, ThingSpeakChannel
 from ingestion.claims import Claim
+from ingestion.drift.waiting import prefetches
 from ingestion.models import Gap, PollState
 
 
@@ -30,10 +31,13 @@ def load_gaps(claims: Sequence[Claim]) -> dict[int, Gap]:
 
 
 def _sources(pks: Sequence[int] | set[int] | dict[int, PollState]) -> dict[int, Source]:
-    """Sources with account, device, type and mappings; what they share is loaded once.
+    """Sources with account, device, type, community and mappings; what they share is loaded once.
 
     As their concrete kind: its table is joined, so that no second query asks for it.
     """
-    mappings = Prefetch("mappings", FieldMapping.objects.select_related("metric"))
+    mapped = FieldMapping.objects.select_related("metric").prefetch_related("calibrations")
+    mappings = Prefetch("mappings", mapped)
     rows = ThingSpeakChannel.objects.filter(pk__in=list(pks))
-    return {row.pk: row for row in rows.prefetch_related("connection", "device__type", mappings)}
+    shared = ("connection", "device__type", "device__community")
+    loaded = rows.prefetch_related(*shared, mappings, *prefetches())
+    return {row.pk: row for row in loaded}

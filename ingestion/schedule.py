@@ -50,15 +50,15 @@ def next_due(turn: Turn, now: float, chance: float) -> float:
     """
     effects = EFFECTS[turn.kind]
     spread = 1 + JITTER * chance
-    if effects.outcome in NOT_ITS_OWN:
-        backoff = SOON_S * 2.0 ** min(turn.failures, 20)
-        return min(turn.due, now) + min(turn.interval_s, backoff) * spread
-    wait = turn.interval_s * spread
     if effects.quarantine:
         doubled = turn.interval_s * 2.0 ** min(turn.failures + 1, 20)
         wait = min(doubled, max(LONGEST_QUARANTINE_S, turn.interval_s)) * spread
-    elif effects.outcome in (Outcome.OK, Outcome.EMPTY):
-        wait = _locked(turn, now) or wait
+    elif effects.outcome in NOT_ITS_OWN:
+        backoff = SOON_S * 2.0 ** min(turn.failures, 20)
+        return min(turn.due, now) + min(turn.interval_s, backoff) * spread
+    else:
+        answered = effects.outcome in (Outcome.OK, Outcome.EMPTY)
+        wait = (_locked(turn, now) if answered else None) or turn.interval_s * spread
     return now + max(wait, turn.provider_wait_s or 0.0)
 
 
@@ -86,13 +86,13 @@ def _locked(turn: Turn, now: float) -> float | None:
     return cadence.wait_s(turn.cadence, now - turn.newest, turn.interval_s)
 
 
-def first_due(now: float, source: int, newcomers: int, slot_s: float) -> float:
-    """When a new source is asked first: one at once, many spread by their number.
+def first_due(now: float, place: int, newcomers: int, slot_s: float) -> float:
+    """When a new source is asked first: the first of them at once, many spread by their `place`.
 
     Together they take at most half of their account's budget (a slot every `slot_s`), so that
-    those who are there already are not held up.
+    those who are there already are not held up, and later they do not all come in one wave.
     """
     span = 2 * newcomers * slot_s
-    if newcomers <= 1 or span < FEW_S:
+    if span < FEW_S:
         return now
-    return now + span * (source * _GOLDEN % 1)
+    return now + span * (place * _GOLDEN % 1)

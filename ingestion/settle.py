@@ -34,6 +34,7 @@ SETTLED = (
     "cursor_at",
     "cursor_sequence",
     "last_entry",
+    "crowded_until",
     "failures",
     "misses",
 )
@@ -77,9 +78,14 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
             for one in polls
         },
     )
-    for one in polls:
-        if one.ingested is not None and one.asked.fetched is not None:
-            gaps.note_hole(one.state, one.asked.fetched, now)
+    gaps.note_answers(
+        [
+            gaps.LiveAnswer(one.state, one.asked.fetched)
+            for one in polls
+            if one.ingested is not None and one.asked.fetched is not None
+        ],
+        now,
+    )
     PollLog.objects.bulk_create(
         [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls]
     )
@@ -154,6 +160,7 @@ def _learned(
     if fetched.facts is not None:
         changes["remote_name"] = fetched.facts.name[:255]
         changes["labels"] = dict(fetched.facts.labels)
+    changes["crowded_until"] = gaps.crowded_until(state, fetched, now)
     if ingested is None or ingested.newest_at is None:
         return changes
     if state.cursor_at is None or ingested.newest_at >= state.cursor_at:
@@ -182,6 +189,6 @@ def _speaks_of_device(asked: Asked) -> bool:
 
 def _misses(poll: Poll, overdue: bool) -> int:
     """Only what speaks about the device ages the device; what we leave out ourselves does not."""
-    if poll.problems:
+    if poll.problems or (poll.ingested is not None and poll.ingested.withheld):
         return poll.state.misses
     return 0 if poll.heard else poll.state.misses + overdue

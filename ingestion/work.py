@@ -57,11 +57,14 @@ class Worker:
             for one in claims
             if one.pk in rows and rows[one.pk].claim_token == one.token
         }
+        now = self.now()
         settled, why = 0, "out of time"
         try:
             slots = self._slots(list(ours.values()))
             inquiries = [
-                Inquiry(pk, rows[pk].source, errand.window(rows[pk]), slots[pk], SLOT_PATIENCE_S)
+                Inquiry(
+                    pk, rows[pk].source, errand.window(rows[pk], now), slots[pk], SLOT_PATIENCE_S
+                )
                 for pk in ours
             ]
             for group in ask_all(inquiries, self.equipment, self._clock() + DEADLINE_S):

@@ -53,6 +53,11 @@ class PollState(models.Model):
         null=True, blank=True, help_text="Time of the newest entry read from the source."
     )
     cursor_sequence = models.BigIntegerField(null=True, blank=True)
+    crowded_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Rows dated ahead of the clock crowd answers; not asked for until then.",
+    )
     cadence_s = models.FloatField(
         null=True, blank=True, help_text="Seconds between the source's entries, as observed."
     )

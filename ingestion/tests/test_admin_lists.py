@@ -24,7 +24,8 @@ from ingestion.models import Gap, PollLog, Rejection
 LISTED = (
     "devices.Community", "devices.Connection", "devices.DeviceType", "devices.Device",
     "devices.Metric", "devices.ThingSpeakChannel", "devices.FieldMapping", "ingestion.PollState",
-    "ingestion.PollLog", "ingestion.Rejection", "ingestion.Gap", "alerts.Alert", "auth.User",
+    "ingestion.PollLog", "ingestion.Rejection", "ingestion.Gap", "ingestion.Import", "devices.Job",
+    "alerts.Alert", "auth.User",
     "auth.Group", "axes.AccessAttempt", "axes.AccessLog", "axes.AccessFailureLog",
     "django_celery_beat.PeriodicTask", "django_celery_beat.IntervalSchedule",
     "django_celery_beat.CrontabSchedule",
@@ -59,7 +60,9 @@ def everything_about(village: Village, number: int) -> None:
         source=source, received_at=now, reason="not_a_number", detail="No number.", raw="abc",
         fingerprint=str(number),
     )  # fmt: skip
-    Gap.objects.create(source=source, since=now, until=now, found_at=now, next_try_at=now)
+    Gap.objects.create(
+        source=source, since=now, until=now, range_until=now, found_at=now, next_try_at=now
+    )
     Alert.objects.create(
         key=str(number), kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="silent",
         community=village.community, device=device, opened_at=now,
@@ -172,6 +175,10 @@ for path in ("thingspeakchannel/add/", "device/", "connection/add/"):
     assert b"unfold" not in answer.content, path
 assert b"_verify" in client.get("/admin/devices/thingspeakchannel/add/").content
 assert client.get("/admin/django_celery_beat/periodictask/add/").status_code == 200
+for path in ("", "now/", "levels/"):
+    answer = client.get("/admin/ingestion/status/" + path)
+    assert answer.status_code == 200, path
+    assert b"unfold" not in answer.content, path
 """
 
 

@@ -13,7 +13,7 @@ from devices.readings.samples import HistoryRequest
 from devices.readings.store import get_store
 from devices.secrets import Secret
 from ingestion.dispatch import LEASE, Queues, dispatch, poll_now
-from ingestion.drift import accept_field_names
+from ingestion.drift.accepting import accept_field_names
 from ingestion.models import Gap, PollLog, PollState, Rejection
 from ingestion.tests import stack as network
 from ingestion.tests.stack import TANK, Stack
@@ -267,10 +267,10 @@ def test_a_renamed_field_pauses_its_mapping_and_nothing_is_lost(stack: Stack) ->
     assert "“Water Level (cm)”" in alert.text
     assert "“Pump Pressure (bar)”" in alert.text
     assert accept_field_names(source, stack.at)
-    stack.read_everything()
+    stack.work()
     stack.run(30)
     assert not Alert.objects.open().exists()
-    assert stored(source, stack) == stored(source, stack, "field2")  # read again and stored
+    assert stored(source, stack) == stored(source, stack, "field2")  # what waited is stored
 
 
 def test_switching_off_what_fails_ends_its_alert(stack: Stack) -> None:

@@ -132,6 +132,11 @@ class VirtualFleet:
             self._ask_until(tick + every_s)
             self.now = tick + every_s
 
+    def forget(self) -> None:
+        """What was measured so far."""
+        self.polls.clear()
+        self.sent.clear()
+
     def tick(self) -> Dispatched:
         return dispatch(lambda: self.at, self.gate, Queues(self._take, lambda claims: None))
 

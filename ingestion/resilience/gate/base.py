@@ -174,6 +174,11 @@ class Gate(Protocol):
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """Book up to `n` slots that start within `max_wait_s` (finite)."""
 
+    def reserve_many(
+        self, wanted: Sequence[tuple[str, RatePolicy, int]], max_wait_s: float
+    ) -> list[Reservation]:
+        """`reserve` for several accounts (group, policy, slots) in one exchange."""
+
     def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
         """Give back the last `unused` slots of a reservation; whether they could be given back.
 
@@ -241,3 +246,6 @@ class Gate(Protocol):
 
     def snapshot(self, host: str, group: str, policy: RatePolicy) -> Snapshot:
         """How host and account stand now; changes nothing but which settings are the newest."""
+
+    def snapshots(self, of: Sequence[tuple[str, str, RatePolicy]]) -> list[Snapshot]:
+        """`snapshot` of several (host, group, policy) in one exchange."""

@@ -48,6 +48,12 @@ class LocalGate:
             granted, wait, interval = budget.take(self._now(), n, micros(max_wait_s))
             return Reservation(granted, wait / MICROS, interval / MICROS, budget.last_slot)
 
+    def reserve_many(
+        self, wanted: Sequence[tuple[str, RatePolicy, int]], max_wait_s: float
+    ) -> list[Reservation]:
+        """See `Gate.reserve_many`."""
+        return [self.reserve(group, policy, n, max_wait_s) for group, policy, n in wanted]
+
     def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
         """See `Gate.refund`."""
         unused = min(unused, reservation.granted)
@@ -166,3 +172,7 @@ class LocalGate:
         with self._lock:
             budget = self._budget(group, policy)
             return describe(numbers_of(self._now(), self._circuits[host], budget))
+
+    def snapshots(self, of: Sequence[tuple[str, str, RatePolicy]]) -> list[Snapshot]:
+        """See `Gate.snapshots`."""
+        return [self.snapshot(host, group, policy) for host, group, policy in of]

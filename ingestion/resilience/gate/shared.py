@@ -43,18 +43,34 @@ class RedisGate:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._prefix = prefix
+        self._client = client
         self._script = client.register_script(script)
         self._chance = chance
 
     def _run(self, operation: str, host: str, group: str, args: dict[str, Any]) -> list[float]:
-        keys = [f"{self._prefix}host:{host}", f"{self._prefix}group:{group}"]
+        return self._run_many(operation, [(host, group, args)])[0]
+
+    def _run_many(
+        self, operation: str, calls: Sequence[tuple[str, str, dict[str, Any]]]
+    ) -> list[list[float]]:
+        """One exchange for all calls, each for itself: they may be of different accounts."""
+        many = len(calls) > 1
         try:
-            answer = self._script(keys=keys, args=[operation, json.dumps(args)])
+            with self._client.pipeline(transaction=False) as pipe:
+                answers = [
+                    self._script(
+                        keys=[f"{self._prefix}host:{host}", f"{self._prefix}group:{group}"],
+                        args=[operation, json.dumps(args)],
+                        client=pipe if many else self._client,
+                    )
+                    for host, group, args in calls
+                ]
+                answers = pipe.execute() if many else answers
         except redis.RedisError as error:
             raise GateUnavailable(
                 "Redis cannot be reached, so nothing may be asked. Start it, or correct REDIS_URL."
             ) from error
-        return [float(item) for item in cast("list[bytes | str]", answer)]
+        return [[float(item) for item in cast("list[bytes | str]", one)] for one in answers]
 
     def now(self) -> float:
         """See `Gate.now`."""
@@ -62,9 +78,21 @@ class RedisGate:
 
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """See `Gate.reserve`."""
-        args = {"rate": _rate(policy), "n": n, "max_wait": micros(max_wait_s)}
-        granted, wait, interval, last = self._run("reserve", "", group, args)
-        return Reservation(int(granted), wait / MICROS, interval / MICROS, int(last))
+        return self.reserve_many([(group, policy, n)], max_wait_s)[0]
+
+    def reserve_many(
+        self, wanted: Sequence[tuple[str, RatePolicy, int]], max_wait_s: float
+    ) -> list[Reservation]:
+        """See `Gate.reserve_many`."""
+        most = micros(max_wait_s)
+        calls = [
+            ("", group, {"rate": _rate(policy), "n": n, "max_wait": most})
+            for group, policy, n in wanted
+        ]
+        return [
+            Reservation(int(granted), wait / MICROS, interval / MICROS, int(last))
+            for granted, wait, interval, last in self._run_many("reserve", calls)
+        ]
 
     def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
         """See `Gate.refund`."""
@@ -173,7 +201,12 @@ class RedisGate:
 
     def snapshot(self, host: str, group: str, policy: RatePolicy) -> Snapshot:
         """See `Gate.snapshot`."""
-        return describe(Numbers(*self._run("snapshot", host, group, {"rate": _rate(policy)})))
+        return self.snapshots([(host, group, policy)])[0]
+
+    def snapshots(self, of: Sequence[tuple[str, str, RatePolicy]]) -> list[Snapshot]:
+        """See `Gate.snapshots`."""
+        calls = [(host, group, {"rate": _rate(policy)}) for host, group, policy in of]
+        return [describe(Numbers(*answer)) for answer in self._run_many("snapshot", calls)]
 
 
 def _rate(policy: RatePolicy) -> dict[str, float]:

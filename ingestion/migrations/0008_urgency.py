@@ -35,8 +35,8 @@ def seed_patience(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('devices', '0004_rates_and_breaker'),
-        ('ingestion', '0003_events'),
+        ('devices', '0005_rates_and_breaker'),
+        ('ingestion', '0007_drift'),
     ]
 
     operations = [

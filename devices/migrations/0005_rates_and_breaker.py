@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('devices', '0003_jobs'),
+        ('devices', '0004_calibrations'),
     ]
 
     operations = [
