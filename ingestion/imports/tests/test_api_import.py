@@ -134,7 +134,8 @@ def test_cancelling_leaves_a_gap_that_was_there_before(
 ) -> None:
     hole = Gap.objects.create(
         source=channel, since=stack.at - timedelta(days=2), until=stack.at - timedelta(days=1),
-        range_until=stack.at - timedelta(days=1), found_at=stack.at, next_try_at=stack.at + timedelta(days=1),
+        range_until=stack.at - timedelta(days=1), found_at=stack.at,
+        next_try_at=stack.at + timedelta(days=1),
     )  # fmt: skip
     job = api_job.start_import(channel, None, None, stack.at).job
     assert job is not None
