@@ -8,7 +8,6 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from ingestion.resilience.gate.budget import MICROS, PausedBy
-from ingestion.resilience.gate.budget import PausedBy
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
 
 
