@@ -24,7 +24,7 @@ class Dispatcher:
     def claim(self, most: int) -> list[tuple[int, int]]:
         """Source and token of each claim."""
         now = timezone.now()
-        found = candidates(self._account, most, slacks(), now)
+        [found] = candidates({self._account.pk: most}, slacks(), now).values()
         return list(lease([one.pk for one in found], now).items())
 
     def release(self, claims: Sequence[tuple[int, int]]) -> None:
