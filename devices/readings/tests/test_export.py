@@ -17,7 +17,7 @@ import time_machine
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connections
 from django.test import AsyncClient, Client
 
 from devices.models import DataType, Device, Membership, Metric
