@@ -82,6 +82,7 @@ EXPECTED: dict[str, Rule] = {
     "metric-list": OWN_DATA,
     "metric-detail": of_hill(REFUSED, "metric"),
     "metric-history": of_hill(REFUSED, "metric"),
+    "metric-measures": of_hill(REFUSED, "metric"),
     "metric-series": of_hill(REFUSED, "metric"),
     "latest": OWN_DATA,
     "alert-list": OWN_DATA,

@@ -63,3 +63,24 @@ class SeriesSerializer(serializers.Serializer[dict[str, Any]]):
     min = serializers.ListField(child=serializers.FloatField(allow_null=True))
     avg = serializers.ListField(child=serializers.FloatField(allow_null=True))
     max = serializers.ListField(child=serializers.FloatField(allow_null=True))
+
+
+class MeasureSerializer(serializers.Serializer[dict[str, Any]]):
+    """One measure by bucket."""
+
+    unit = serializers.CharField(allow_blank=True)
+    tier = serializers.ChoiceField(
+        choices=[tier.value for tier in Tier],
+        help_text="The coarsest resolution it was read from; integrals and rates are exact from "
+        "raw, and made of averages from anything coarser.",
+    )
+    values = serializers.ListField(child=serializers.FloatField(allow_null=True))
+
+
+class MeasuresSerializer(serializers.Serializer[dict[str, Any]]):
+    """Columns by measure, as long as `at`."""
+
+    at = serializers.ListField(
+        child=serializers.FloatField(), help_text="Seconds since 1970; a bucket's beginning."
+    )
+    measures = serializers.DictField(child=MeasureSerializer())
