@@ -85,6 +85,7 @@ EXPECTED: dict[str, Rule] = {
     "metric-measures": of_hill(REFUSED, "metric"),
     "metric-series": of_hill(REFUSED, "metric"),
     "latest": OWN_DATA,
+    "histories": Rule(nobody=REFUSED, others="incomplete"),  # metrics must be named
     "alert-list": OWN_DATA,
     "alert-detail": of_hill(REFUSED, "alert"),
     "ingestion-status": OWN_DATA,

@@ -9,6 +9,7 @@ from typing import Any
 
 from devices import units
 from devices.models import DataType, FieldMapping, Metric
+from devices.readings.charts import GAP
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -18,8 +19,6 @@ from devices.readings.samples import (
 )
 from devices.readings.store import NotNumeric, get_store
 
-GAP = 3
-"""Readings are not connected across this many times what is expected between two of them."""
 HOUR_S = 3600
 STATISTICS: dict[str, Callable[[Bucket], float | datetime]] = {
     "count": lambda bucket: bucket.count,

@@ -21,7 +21,9 @@ START = OpenApiParameter(
 END = OpenApiParameter("end", str, description="As start. Default: now. Exclusive.")
 LIMIT = OpenApiParameter("limit", int, description="Readings in a page, 1 to 5000. Default: 1000.")
 CURSOR = OpenApiParameter("cursor", str, description="Place in the history; part of “next”.")
-POINTS = OpenApiParameter("points", int, description="Places on the chart, 2 to 5000. Default 600.")
+POINTS = OpenApiParameter(
+    "points", int, description="Places on the chart, 2 to 5000: one a pixel. Default 600."
+)
 COMMUNITY = OpenApiParameter("community", str, description="A community's slug.")
 MOST = 5000
 
@@ -68,8 +70,9 @@ class ReadingsView(GenericAPIView[Any]):
 class OneMetricView(ReadingsView):
     """Base: of one metric that the caller may see; others do not exist."""
 
-    queryset = Metric.objects.select_related("device")
+    queryset = Metric.objects.select_related("device__community")
 
     def get_queryset(self) -> QuerySet[Metric]:
         """The caller's metrics."""
-        return Metric.objects.visible_to(self.request.user).select_related("device")
+        rows = Metric.objects.visible_to(self.request.user)
+        return rows.select_related("device__community")

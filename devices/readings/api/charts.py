@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.readings.api.base import END, POINTS, START, OneMetricView
+from devices.readings.charts import series
 from devices.readings.instants import to_millisecond, to_ms
 from devices.readings.measuring import INTEGRALS, STATISTICS, NoSuchMeasure, measure
-from devices.readings.queries import series
 from devices.readings.ranges import BadTime, parse_length
 from devices.readings.samples import AggregateRequest, Tier
 from devices.readings.serializers import MeasuresSerializer, SeriesSerializer
@@ -28,7 +28,10 @@ class SeriesView(OneMetricView):
 
     @extend_schema(parameters=[*parameters])
     def get(self, request: Request, pk: int) -> Response:
-        """Readings while they are few, else minimum, average and maximum of equal buckets."""
+        """Readings while they are few, else minimum, average and maximum of equal buckets.
+
+        “parts” says which stretch of the answer was read from which resolution.
+        """
         metric = self.get_object()
         since, until = self.range(to_millisecond(timezone.now()))
         try:
@@ -39,6 +42,15 @@ class SeriesView(OneMetricView):
             {
                 "tier": chart.tier.value,
                 "bucket_s": chart.width.total_seconds() if chart.width else None,
+                "parts": [
+                    {
+                        "tier": part.tier.value,
+                        "bucket_s": part.width.total_seconds() if part.width else None,
+                        "start": to_ms(part.since) / 1000,
+                        "end": to_ms(part.until) / 1000,
+                    }
+                    for part in chart.parts
+                ],
                 "unit": metric.unit,
                 "at": [to_ms(point.at) / 1000 for point in chart.points],
                 "min": [point.minimum for point in chart.points],
