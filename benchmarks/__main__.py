@@ -28,6 +28,7 @@ class Benchmark:
 BENCHMARKS = {
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
+    "poll": Benchmark("benchmarks.poll", postgresql=True),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
 }

@@ -17,9 +17,10 @@ from django.db import models, transaction
 from devices.models import Source
 from devices.readings.samples import Origin
 from ingestion import gaps
+from ingestion.bulk import insert_rows
 from ingestion.claims import Claim
 from ingestion.loading import load_gaps, load_polls
-from ingestion.models import Gap, Lane, PollState
+from ingestion.models import Gap, Lane, PollLog, PollState
 from ingestion.pipeline import Delivery, ingest, ingest_all
 from ingestion.polling import Asked
 from ingestion.rules import Rules, field_rules
@@ -155,12 +156,12 @@ class Filling:
         ingested = ingest(delivery, now) if delivery else None
         # After the readings, as everybody takes these two: a live poll may hold the gap's row next.
         gaps.settle_page(one.claim, one.row, one.asked.fetched, one.asked.message, now)
-        log_row(one.source, Lane.BACKFILL, one.asked, ingested, now).save()
+        insert_rows(PollLog, [log_row(one.source, Lane.BACKFILL, one.asked, ingested, now)])
 
 
 def log_defect(source: Source, lane: Lane, asked: Asked, now: datetime) -> None:
     """Where people look for why nothing arrives, after a defect of our own."""
-    log_row(source, lane, asked, None, now).save()
+    insert_rows(PollLog, [log_row(source, lane, asked, None, now)])
 
 
 def _held(answers: Sequence[Answer[PollState]]) -> list[Answer[PollState]]:

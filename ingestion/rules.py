@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple, cast
 
 from devices import units
@@ -71,6 +72,10 @@ def _renamed(mapping: FieldMapping, labels: Mapping[str, str] | None) -> str:
     )
 
 
+# The same mapping gives the same rule at every poll: a value, whose checks need no repetition.
+_field_rule = lru_cache(maxsize=16_384)(FieldRule)
+
+
 def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
     metric = mapping.metric
     if metric.device_id != source.device_id:
@@ -81,7 +86,7 @@ def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
             f"the unit “{mapping.unit}” cannot be converted to the metric's unit "
             f"“{metric.unit}”. Change one of the two."
         )
-    return FieldRule(
+    return _field_rule(
         field=mapping.field,
         metric=metric.pk,
         data_type=cast("DataType", mapping.data_type),

@@ -98,11 +98,13 @@ class Worker:
         for part in errand.together(sound):
             try:
                 settled += errand.store(part, self.now())
+                continue
             except Exception as error:
-                if len(part) == 1:
-                    self._refuse(part[0], errand, error)
-                else:
-                    settled += sum(self._store([one], errand) for one in part)
+                problem = error
+            if len(part) == 1:
+                self._refuse(part[0], errand, problem)
+            else:
+                settled += sum(self._store([one], errand) for one in part)
         return settled
 
     def _refuse(self, answer: Answer[Row], errand: Errand[Row], error: Exception) -> None:
