@@ -1,8 +1,9 @@
-"""What tests of several apps need: a real Redis on a socket of its own, without files."""
+"""What tests of several apps need: a real Redis on a socket of its own, a database to share."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.db import connection
 from hypothesis import settings
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as NotYet
@@ -64,3 +66,26 @@ def redis_client(redis_socket: str) -> Iterator[redis.Redis]:
     with redis.Redis(unix_socket_path=redis_socket) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
+    """A database that several threads may really use: SQLite's in memory becomes a file."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    connection.ensure_connection()
+    memory = connection.connection
+    file = tmp_path / "shared.sqlite3"
+    target = sqlite3.connect(file)
+    memory.backup(target)
+    target.close()
+    name = connection.settings_dict["NAME"]
+    connection.connection = None
+    connection.settings_dict["NAME"] = str(file)
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        connection.connection = memory

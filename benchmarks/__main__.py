@@ -26,8 +26,12 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "backfill": Benchmark("benchmarks.backfill", postgresql=True),
+    "backfill-sqlite": Benchmark("benchmarks.backfill"),
+    "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
+    "phase": Benchmark("benchmarks.phase"),
     "poll": Benchmark("benchmarks.poll", postgresql=True),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),

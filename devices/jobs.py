@@ -37,7 +37,8 @@ class _Overtaken(Exception):
 class Progress:
     """Where a job stands after a step. `report` adds to (and replaces in) the job's report.
 
-    `pause`: the next step comes no sooner; others have their turn meanwhile.
+    `again_in`: nothing can be done before then, because the job waits for something; meanwhile
+    others have their turn.
     """
 
     done: int
@@ -46,24 +47,37 @@ class Progress:
     finished: bool = False
     message: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
-    pause: timedelta = timedelta()
+    again_in: timedelta | None = None
 
 
 Step = Callable[[Job, datetime], Progress]
+Undo = Callable[[Job, datetime], None]
 _steps: dict[str, Step] = {}
+_undo: dict[str, Undo] = {}
 
 
-def register(kind: str, step: Step) -> None:
-    """Name the step function of a kind of job; called when its app is loaded."""
+def register(kind: str, step: Step, cancelled: Undo | None = None) -> None:
+    """Name the step function of a kind of job; called when its app is loaded.
+
+    `cancelled` is called when somebody stops such a job, in the same transaction: for what the
+    job has set going elsewhere.
+    """
     _steps[kind] = step
+    if cancelled is not None:
+        _undo[kind] = cancelled
 
 
-def work_on_jobs(clock: Callable[[], datetime], patience: timedelta) -> int:
-    """Carry on with unfinished jobs, oldest first, for about `patience`; returns steps done."""
+def work_on_jobs(
+    clock: Callable[[], datetime], patience: timedelta, only: int | None = None
+) -> int:
+    """Carry on with unfinished jobs (or with one, by its key) for about `patience`; steps done.
+
+    New ones come first, then the one that has waited longest: a long job delays no short one.
+    """
     ends = clock() + patience
     steps = 0
     while clock() < ends:
-        job = _claim(clock())
+        job = _claim(clock(), only)
         if job is None:
             return steps
         steps += _carry_on(job, clock, ends)
@@ -72,18 +86,25 @@ def work_on_jobs(clock: Callable[[], datetime], patience: timedelta) -> int:
 
 def cancel(job: Job, now: datetime) -> bool:
     """Stop a job; what its steps did so far stays. Whether there was anything to stop."""
-    return bool(
-        Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
-            state=JobState.CANCELLED, finished_at=now, lease_until=None
+    with transaction.atomic():
+        stopped = Job.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
+            state=JobState.CANCELLED, finished_at=now, lease_until=None, message=""
         )
-    )
+        if stopped and job.kind in _undo:
+            job.refresh_from_db()
+            _undo[job.kind](job, now)
+    return bool(stopped)
 
 
-def _claim(now: datetime) -> Job | None:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+def _claim(now: datetime, only: int | None) -> Job | None:
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+    if only is not None:
+        free &= Q(pk=only)
+    # An ended lease tells when the job was last worked on.
+    longest_waiting = (F("lease_until").asc(nulls_first=True), "created_at", "pk")
     with transaction.atomic():
         rows = Job.objects.select_for_update(skip_locked=True, of=("self",))
-        job = rows.filter(free, state__in=UNFINISHED).order_by("created_at", "pk").first()
+        job = rows.filter(free, state__in=UNFINISHED).order_by(*longest_waiting).first()
         if job is None:
             return None
         Job.objects.filter(pk=job.pk).update(
@@ -112,10 +133,11 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
             _count_failure(job, clock())
             return steps
         steps += 1
-        if progress.finished or progress.pause:
+        if progress.finished or progress.again_in is not None:
             return steps
-        if clock() >= ends:
-            _held(job).update(lease_until=None)
+        now = clock()
+        if now >= ends:
+            _held(job).update(lease_until=now)
             return steps
 
 
@@ -136,7 +158,7 @@ def _step(job: Job, now: datetime) -> Progress:
             failures=0,
             state=JobState.DONE if progress.finished else JobState.RUNNING,
             finished_at=now if progress.finished else None,
-            lease_until=None if progress.finished else now + (progress.pause or LEASE),
+            lease_until=None if progress.finished else now + (progress.again_in or LEASE),
         )
         if not changed:
             raise _Overtaken

@@ -116,3 +116,12 @@ def conversion(source: str, target: str) -> Conversion | None:
     if names[0] == names[1]:
         return Conversion(1.0, 0.0)
     return Conversion(origin.factor / goal.factor, (origin.shift - goal.shift) / goal.factor)
+
+
+def siblings(unit: str) -> list[str]:
+    """The other units of the same dimension, in their one spelling; none for an unknown unit."""
+    name = canonical(unit)
+    if name is None:
+        return []
+    dimension = _UNITS[name].dimension
+    return [other for other, one in _UNITS.items() if one.dimension == dimension and other != name]

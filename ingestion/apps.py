@@ -12,12 +12,17 @@ class IngestionConfig(AppConfig):
     verbose_name = "Ingestion"
 
     def ready(self) -> None:
-        """Answer the dashboards' questions about polling; know how to carry out our jobs."""
+        """Answer the dashboards' questions, follow the configuration, name our jobs."""
         # All need models, which exist only now.
-        from devices.jobs import register as register_job
-        from ingestion import recalculation
+        from devices import jobs
+        from ingestion import enrolment, recalculation
+        from ingestion.imports import api_job, csv_job
         from ingestion.way_in import Ingestion
         from realtime.way_in import register
 
         register(Ingestion())
-        register_job(recalculation.KIND, recalculation.step)
+        enrolment.listen()
+        jobs.register(csv_job.IMPORT, csv_job.import_step)
+        jobs.register(csv_job.CHECK, csv_job.check_step)
+        jobs.register(api_job.IMPORT, api_job.import_step, api_job.cancelled)
+        jobs.register(recalculation.KIND, recalculation.step, recalculation.cancelled)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to ask one source (or fill one gap) once, not before `not_before` (epoch s)."""
+    """The right to ask one source (or fill one gap) once.
+
+    Not before `not_before`: seconds of the gate's time (`Gate.now`), which all processes share.
+    """
 
     pk: int
     token: int

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import redis
 from django.conf import settings
+from django.core.cache import cache
 
 from ingestion import pulse
 from ingestion.polling import Equipment
 from ingestion.process import per_process
+from ingestion.resilience.freshcache import FreshCache
 from ingestion.resilience.gate import RedisGate
 from ingestion.resilience.transport import CurlTransport, RequestsTransport
 
@@ -20,6 +23,7 @@ def equipment() -> Equipment:
     return Equipment(
         gate=RedisGate(pulse.client()),
         transport=RequestsTransport(allowed=settings.ALLOWED_PRIVATE_NETWORKS),
+        facts=FreshCache(cache, settings.SECRET_KEY, failures=(redis.RedisError,)),
     )
 
 

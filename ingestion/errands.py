@@ -14,11 +14,15 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from django.db import models, transaction
 
+from devices.alerts.state import SourceState
 from devices.models import Source
 from devices.readings.samples import Origin
 from ingestion import gaps
 from ingestion.bulk import insert_rows
 from ingestion.claims import Claim
+from ingestion.drift.examine import examine
+from ingestion.drift.findings import Findings
+from ingestion.drift.record import record, released
 from ingestion.loading import load_gaps, load_polls
 from ingestion.models import Gap, Lane, PollLog, PollState
 from ingestion.pipeline import Delivery, ingest, ingest_all
@@ -57,7 +61,7 @@ class Errand(Protocol[Row]):
     def load(self, claims: Sequence[Claim]) -> dict[int, Row]:
         """The claimed rows with their configuration, in a constant number of queries."""
 
-    def window(self, row: Row) -> Window:
+    def window(self, row: Row, now: datetime) -> Window:
         """What the row's source is asked for."""
 
     def together(self, answers: Sequence[Answer[Row]]) -> Iterator[Sequence[Answer[Row]]]:
@@ -84,9 +88,9 @@ class Polling:
         """See `Errand`."""
         return load_polls(claims)
 
-    def window(self, row: PollState) -> Window:
+    def window(self, row: PollState, now: datetime) -> Window:
         """See `Errand`."""
-        return gaps.live_window(row)
+        return gaps.live_window(row, now)
 
     def together(
         self, answers: Sequence[Answer[PollState]]
@@ -102,9 +106,14 @@ class Polling:
         """See `Errand`."""
         with transaction.atomic():
             held = _held(answers)
-            rules = [_rules(one) for one in held]
+            findings = [_examined(one, now) for one in held]
+            rules = [
+                field_rules(one.source, found.waiting if found else None)
+                for one, found in zip(held, findings, strict=True)
+            ]
             deliveries = [
-                _delivery(one, rule, Origin.LIVE) for one, rule in zip(held, rules, strict=True)
+                _delivery(one, rule, Origin.LIVE, found)
+                for one, rule, found in zip(held, rules, findings, strict=True)
             ]
             ingested = iter(ingest_all([one for one in deliveries if one is not None], now))
             settle_polls(
@@ -114,6 +123,7 @@ class Polling:
                 ],
                 now,
             )
+            record([one for one in findings if one is not None], now)
         return len(held)
 
 
@@ -130,7 +140,7 @@ class Filling:
         """See `Errand`."""
         return load_gaps(claims)
 
-    def window(self, row: Gap) -> Window:
+    def window(self, row: Gap, now: datetime) -> Window:
         """See `Errand`."""
         return gaps.page_window(row)
 
@@ -147,16 +157,18 @@ class Filling:
         return len(answers)
 
     def _store(self, one: Answer[Gap], now: datetime) -> None:
-        rules = _rules(one)
-        if one.asked.fetched is not None and rules.problems:
-            # Stored now, the page would lack for good what a paused mapping leaves out.
-            asked = replace(one.asked, fetched=None, message=rules.problems[0].text)
+        rules = field_rules(one.source)
+        failing = [each for each in rules.problems if each.state is SourceState.FAILING]
+        if one.asked.fetched is not None and failing:
+            # Stored now, the page would lack for good what a mapping that fails leaves out.
+            asked = replace(one.asked, fetched=None, message=failing[0].text)
             one = replace(one, asked=asked)
         delivery = _delivery(one, rules, Origin.BACKFILL)
         ingested = ingest(delivery, now) if delivery else None
         # After the readings, as everybody takes these two: a live poll may hold the gap's row next.
-        gaps.settle_page(one.claim, one.row, one.asked.fetched, one.asked.message, now)
-        insert_rows(PollLog, [log_row(one.source, Lane.BACKFILL, one.asked, ingested, now)])
+        asked = one.asked
+        gaps.settle_page(one.claim, one.row, asked.fetched, asked.message, now, asked.kind)
+        insert_rows(PollLog, [log_row(one.source, Lane.BACKFILL, asked, ingested, now)])
 
 
 def log_defect(source: Source, lane: Lane, asked: Asked, now: datetime) -> None:
@@ -178,17 +190,23 @@ def _held(answers: Sequence[Answer[PollState]]) -> list[Answer[PollState]]:
     return held
 
 
-def _rules(answer: Answer[PollState] | Answer[Gap]) -> Rules:
+def _examined(answer: Answer[PollState], now: datetime) -> Findings | None:
+    """What the answer says about changed fields; None when there was none to read."""
     fetched = answer.asked.fetched
-    facts = fetched.facts if fetched else None
-    return field_rules(answer.source, facts.labels if facts else None)
+    return examine(answer.row, fetched, now) if fetched is not None else None
 
 
 def _delivery(
-    answer: Answer[PollState] | Answer[Gap], rules: Rules, origin: Origin
+    answer: Answer[PollState] | Answer[Gap],
+    rules: Rules,
+    origin: Origin,
+    findings: Findings | None = None,
 ) -> Delivery | None:
     """What is to be ingested; None when the source gave no rows to read."""
     fetched = answer.asked.fetched
     if fetched is None:
         return None
-    return Delivery(answer.source, rules.usable, fetched.entries, fetched.refusals, origin)
+    entries = fetched.entries
+    if findings is not None and findings.released is not None:
+        entries = [*released(findings, answer.source, entries), *entries]
+    return Delivery(answer.source, rules.usable, entries, fetched.refusals, origin)

@@ -18,7 +18,7 @@ from devices.readings.samples import Origin, Received, Sample, WriteResult
 from devices.readings.store import get_store
 from ingestion import rejections
 from ingestion.entries import Entry, Refusal
-from ingestion.normalise import FieldRule, normalise
+from ingestion.normalise import FieldRule, held_metrics, normalise
 from ingestion.tell import News, tell_readings
 
 
@@ -48,6 +48,8 @@ class Ingested:
 
     Not one ahead of our clock: what the source says in between would never be asked for.
     """
+    withheld: bool = False
+    """Whether values wait for a decision: then their absence says nothing about the device."""
 
     @property
     def newest_new_at(self) -> datetime | None:
@@ -91,6 +93,7 @@ def ingest_all(deliveries: Sequence[Delivery], now: datetime) -> list[Ingested]:
                 entries=len(one.entries) + _whole_entries(one.refusals),
                 refused=refused[one.source.pk],
                 newest_at=max((each.at for each in one.entries if each.at <= now), default=None),
+                withheld=bool(held_metrics(one.rules, now)),
             )
             for one in deliveries
         ]

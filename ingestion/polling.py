@@ -13,6 +13,7 @@ from devices.secrets import SecretUnreadable
 from ingestion.resilience.classify import Kind, Outcome
 from ingestion.resilience.client import REAL_TIME, Client
 from ingestion.resilience.exchange import Exchange, Result
+from ingestion.resilience.freshcache import FreshCache
 from ingestion.resilience.gate import Gate
 from ingestion.resilience.policy import Route
 from ingestion.resilience.retry import Time
@@ -29,6 +30,8 @@ class Equipment:
     gate: Gate
     transport: Transport
     time: Time = REAL_TIME
+    facts: FreshCache | None = None
+    """What sources said about themselves lately, for people; None: each question is asked anew."""
 
     @cached_property
     def client(self) -> Client:

@@ -49,6 +49,11 @@ def age_s(name: str) -> float | None:
     return max(seconds + micros / 1e6 - float(stored), 0.0)
 
 
+def queue_length(key: str) -> int:
+    """How many messages wait in a queue of the broker."""
+    return int(client().llen(key))
+
+
 def ping() -> None:
     """Raise redis.exceptions.RedisError when Redis does not answer."""
     client().ping()

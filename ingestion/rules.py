@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal, NamedTuple, cast
 
 from devices import units
 from devices.alerts.state import SourceState
-from devices.models import Connection, FieldMapping, Source, ThingSpeakChannel
+from devices.models import CalibrationVersion, Connection, FieldMapping, Source, ThingSpeakChannel
+from ingestion.drift.waiting import Waiting
 from ingestion.normalise import DataType, FieldRule
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, Route, Timeouts
 from ingestion.resilience.transport import host_of
 from ingestion.sources.thingspeak import ThingSpeakConfig
 
 
-class _Misconfigured(Exception):
+class _Misconfigured(ValueError):
     """A mapping that cannot work; the message says what to change."""
 
 
@@ -33,60 +34,62 @@ class Rules(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def field_rules(source: Source, labels: Mapping[str, str] | None = None) -> Rules:
+def field_rules(source: Source, waiting: Waiting | None = None) -> Rules:
     """Rules of the enabled mappings; the metric's own limits apply where a mapping has none.
 
-    `labels` are the names that the source gives its fields now, as far as it told. A mapping
-    that cannot work, or whose field was renamed, is left out and told of: it must neither stop
-    its neighbours nor store something else under the old name.
+    What waits for a decision (`waiting`: as far as is known now, else as it is stored) is left out
+    of a mapping's rules by its time. A mapping that is paused or cannot work is told of: it must
+    neither stop its neighbours nor store something else under its name.
     """
+    waits = Waiting.of(source) if waiting is None else waiting
     usable: list[FieldRule] = []
-    problems: list[Problem] = []
+    failing: list[Problem] = []
+    paused: list[Problem] = []
     for mapping in source.mappings.all():
         if not mapping.enabled:
             continue
-        renamed = _renamed(mapping, labels)
-        if renamed:
-            problems.append(Problem(SourceState.SCHEMA_CHANGED, renamed))
-            continue
+        paused += [Problem(SourceState.SCHEMA_CHANGED, text) for text in waits.reasons(mapping)]
         try:
-            usable.append(_rule(mapping, source))
-        except (_Misconfigured, ValueError) as error:
-            problems.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
-    return Rules(tuple(usable), tuple(problems))
+            usable += _rules(mapping, source, waits)
+        except ValueError as error:
+            failing.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
+    # What fails comes first: the time it lasted is read again when it is mended.
+    return Rules(tuple(usable), (*failing, *paused))
 
 
-def _renamed(mapping: FieldMapping, labels: Mapping[str, str] | None) -> str:
-    """What happened to the field's name at the source, in words; empty when it is the same."""
-    if not mapping.remote_label or labels is None:
-        return ""
-    now = labels.get(mapping.field)
-    if now == mapping.remote_label:
-        return ""
-    was = f"The source's {mapping.field} was called “{mapping.remote_label}” when it was mapped"
-    change = f"is now called “{now}”" if now else "does not exist any more"
-    return (
-        f"{was} and {change}. Nothing is stored for {mapping.metric.label} until somebody has "
-        "looked: check the mapping on the channel's page, then accept the present field names. "
-        "What arrives meanwhile is kept and stored afterwards."
-    )
+def _rules(mapping: FieldMapping, source: Source, waits: Waiting) -> list[FieldRule]:
+    """The mapping's rule; after a swap one for each field that it ever read."""
+    rule = mapping_rule(mapping, source)
+    return [
+        replace(rule, field=field, held=(*outside, *waits.stretches(mapping, field)))
+        for field, outside in waits.fields(mapping)
+    ]
 
 
-# The same mapping gives the same rule at every poll: a value, whose checks need no repetition.
-_field_rule = lru_cache(maxsize=16_384)(FieldRule)
-
-
-def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
-    metric = mapping.metric
-    if metric.device_id != source.device_id:
+def mapping_rule(mapping: FieldMapping, source: Source) -> FieldRule:
+    """The rule of a mapping, whatever waits; ValueError when it cannot work, in words."""
+    if mapping.metric.device_id != source.device_id:
         raise _Misconfigured("it feeds a metric of another device. Choose one of this device.")
+    versions = mapping.calibrations.all()  # newest first
+    if not versions:
+        return base_rule(mapping)
+    rule = base_rule(mapping, calibrated=any(one.valid_from is None for one in versions))
+    return _with_versions(rule, mapping, versions)
+
+
+def base_rule(mapping: FieldMapping, *, calibrated: bool = False) -> FieldRule:
+    """The rule of a mapping where no calibration governs; ValueError when it cannot work.
+
+    `calibrated`: a calibration governs always, so that the mapping's own unit need not fit.
+    """
+    metric = mapping.metric
     convert = units.conversion(mapping.unit or metric.unit, metric.unit)
-    if convert is None:
+    if convert is None and not calibrated:
         raise _Misconfigured(
             f"the unit “{mapping.unit}” cannot be converted to the metric's unit "
             f"“{metric.unit}”. Change one of the two."
         )
-    return _field_rule(
+    return FieldRule(
         field=mapping.field,
         metric=metric.pk,
         data_type=cast("DataType", mapping.data_type),
@@ -94,10 +97,32 @@ def _rule(mapping: FieldMapping, source: Source) -> FieldRule:
         offset=mapping.offset,
         decimal_mark=cast("Literal['.', ',']", mapping.decimal_mark),
         unit=mapping.unit or metric.unit,
-        convert=(convert.factor, convert.shift),
+        convert=convert or (1.0, 0.0),
         minimum=metric.minimum if mapping.minimum is None else mapping.minimum,
         maximum=metric.maximum if mapping.maximum is None else mapping.maximum,
     )
+
+
+def _with_versions(
+    rule: FieldRule, mapping: FieldMapping, versions: Iterable[CalibrationVersion]
+) -> FieldRule:
+    calibrated = []
+    for version in versions:
+        version.mapping = mapping  # loaded with its metric
+        calibrated.append((version.valid_from, calibrated_rule(rule, version)))
+    return replace(rule, versions=tuple(calibrated))
+
+
+def calibrated_rule(rule: FieldRule, version: CalibrationVersion) -> FieldRule:
+    """The rule for entries that a calibration governs; ValueError when the two do not fit."""
+    metric = version.mapping.metric
+    convert = units.conversion(version.unit, metric.unit)
+    if convert is None:
+        raise _Misconfigured(
+            f"its calibration gives “{version.unit}”, which cannot be converted to the metric's "
+            f"unit “{metric.unit}”. Change the calibration or the metric."
+        )
+    return replace(rule, scale=1.0, offset=0.0, convert=convert, calibration=version.calibration())
 
 
 def route_of(connection: Connection) -> Route:
@@ -105,9 +130,22 @@ def route_of(connection: Connection) -> Route:
     return Route(
         host=host_of(connection.base_url),
         group=f"connection:{connection.pk}",
-        rate=RatePolicy(limit=connection.rate_limit, window_s=float(connection.rate_window_s)),
+        rate=RatePolicy(
+            limit=connection.rate_limit,
+            window_s=float(connection.rate_window_s),
+            jitter_allowance_s=connection.rate_jitter_s,
+            pause_s=float(connection.refusal_pause_s),
+            slowest=connection.slowest_percent / 100,
+            recovery=connection.recovery_percent / 100,
+            revision=connection.revision,
+        ),
         breaker=BreakerPolicy(
-            failures=connection.breaker_failures, open_s=float(connection.breaker_open_s)
+            failures=connection.breaker_failures,
+            open_s=float(connection.breaker_open_s),
+            open_max_s=float(connection.breaker_open_max_s),
+            window_s=float(connection.breaker_window_s),
+            min_calls=connection.breaker_min_calls,
+            ratio=connection.breaker_ratio_percent / 100,
         ),
         timeouts=Timeouts(
             connect_s=connection.connect_timeout_s,

@@ -5,41 +5,32 @@ Runs inside the transaction that stores the readings, so that readings, cursor a
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from devices.models import Source
-from ingestion import gaps, trouble
+from ingestion import gaps, rhythm, trouble
 from ingestion.bulk import insert_rows, update_rows
-from ingestion.dispatch import claim_order
 from ingestion.models import Lane, PollLog, PollState
 from ingestion.pipeline import Ingested
 from ingestion.polling import Asked
-from ingestion.resilience.classify import EFFECTS, Outcome
+from ingestion.resilience.classify import Outcome
 from ingestion.rules import Problem
 from ingestion.sources.base import Fetched
 
 ANSWERED = (Outcome.OK, Outcome.EMPTY)
-LONGEST_QUARANTINE_S = 6 * 3600
-# Polls of one account would otherwise drift into step and arrive as a crowd.
-JITTER = 0.05
-ENOUGH_STEPS = 4
 
 # What a poll always changes of its state, and what it changes only when it learnt something.
 SETTLED = (
-    "lease_until",
-    "next_poll_at",
-    "claim_order",
+    *rhythm.CHANGED,
     "last_polled_at",
     "last_outcome",
     "last_message",
     "failures",
     "misses",
+    "crowded_until",
 )
 LEARNED = (
     "last_success_at",
@@ -48,7 +39,6 @@ LEARNED = (
     "cursor_at",
     "cursor_sequence",
     "last_entry",
-    "cadence_s",
 )
 
 
@@ -83,9 +73,14 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
     changes = [changes_of(one, one.state.source_id in overdue, now) for one in polls]
     rows = [_row(one.state, each) for one, each in zip(polls, changes, strict=True)]
     update_rows(PollState, rows, LEARNED)
-    for one in polls:
-        if one.ingested is not None and one.asked.fetched is not None:
-            gaps.note_hole(one.state, one.asked.fetched, now)
+    gaps.note_answers(
+        [
+            gaps.LiveAnswer(one.state, one.asked.fetched)
+            for one in polls
+            if one.ingested is not None and one.asked.fetched is not None
+        ],
+        now,
+    )
     insert_rows(
         PollLog,
         [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls],
@@ -101,11 +96,11 @@ def changes_of(poll: Poll, overdue: bool, now: datetime) -> Mapping[str, Any]:
     """What a poll changes of its state; `overdue`: a reading was due. Chance is in the schedule."""
     state, asked = poll.state, poll.asked
     changes: dict[str, Any] = {
-        "lease_until": None,
         "last_polled_at": now,
         "last_outcome": asked.kind,
         "last_message": _message(asked, poll.problems),
-        **_schedule(state, asked, now),
+        "crowded_until": state.crowded_until,
+        **_schedule(state, asked, poll.ingested, now),
     }
     if asked.outcome in ANSWERED and asked.fetched is not None:
         changes |= _learned(state, asked.fetched, poll.ingested, now)
@@ -145,14 +140,11 @@ def log_row(
     }
 
 
-def _schedule(state: PollState, asked: Asked, now: datetime) -> dict[str, datetime]:
-    """When to ask again: the interval, the provider's wish, or a doubling quarantine."""
-    wait_s = float(state.source.effective_interval_s)
-    if EFFECTS[asked.kind].quarantine:
-        wait_s = min(wait_s * 2.0 ** min(state.failures + 1, 20), LONGEST_QUARANTINE_S)
-    wait_s *= 1 + random.uniform(-JITTER, JITTER)  # noqa: S311  # spreading, not secrecy
-    due = now + timedelta(seconds=max(wait_s, asked.wait_s or 0.0))
-    return {"next_poll_at": due, "claim_order": claim_order(state.source, due)}
+def _schedule(
+    state: PollState, asked: Asked, ingested: Ingested | None, now: datetime
+) -> dict[str, Any]:
+    """When to ask again, and what that is judged by."""
+    return rhythm.after_poll(state, asked, ingested.newest_at if ingested else None, now)
 
 
 def _learned(
@@ -162,6 +154,7 @@ def _learned(
     if fetched.facts is not None:
         changes["remote_name"] = fetched.facts.name[:255]
         changes["labels"] = dict(fetched.facts.labels)
+    changes["crowded_until"] = gaps.crowded_until(state, fetched, now)
     if ingested is None or ingested.newest_at is None:
         return changes
     if state.cursor_at is None or ingested.newest_at >= state.cursor_at:
@@ -173,15 +166,7 @@ def _learned(
             "sequence": newest.sequence,
             "fields": newest.received(),
         }
-    steps = _steps(fetched)
-    if len(steps) >= ENOUGH_STEPS:
-        changes["cadence_s"] = median(steps)
     return changes
-
-
-def _steps(fetched: Fetched) -> list[float]:
-    times = sorted({entry.at for entry in fetched.entries})
-    return [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
 
 
 def _failures(state: PollState, asked: Asked) -> int:
@@ -198,6 +183,6 @@ def _speaks_of_device(asked: Asked) -> bool:
 
 def _misses(poll: Poll, overdue: bool) -> int:
     """Only what speaks about the device ages the device; what we leave out ourselves does not."""
-    if poll.problems:
+    if poll.problems or (poll.ingested is not None and poll.ingested.withheld):
         return poll.state.misses
     return 0 if poll.heard else poll.state.misses + overdue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import timedelta
+from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
@@ -15,28 +16,59 @@ from devices.readings.rollups import roll_up
 from ingestion import pulse
 from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
+from ingestion.enrolment import align_with_alerts, reconcile
 from ingestion.equipment import batch_equipment, equipment
 from ingestion.housekeeping import prune_logs
+from ingestion.imports.files import forget_unused_files
+from ingestion.observe.counting import count_up, prune_counts
+from ingestion.observe.edges import watch_budgets
 from ingestion.trouble import resolve_obsolete
 from ingestion.work import Worker
 
 Row = tuple[int, int, float]
+TOO_SOON_S = 0.5
 JOB_PATIENCE = timedelta(seconds=10)
 
 
-def _queue_polls(claims: Sequence[Claim]) -> None:
-    poll.apply_async(([astuple(claim) for claim in claims],), expires=EXPIRES_S)
+def queue_polls(claims: Sequence[Claim]) -> None:
+    """Hand claimed sources to whichever worker is free."""
+    _queue(poll, claims)
 
 
-def _queue_pages(claims: Sequence[Claim]) -> None:
-    fill.apply_async(([astuple(claim) for claim in claims],), expires=EXPIRES_S)
+def queue_pages(claims: Sequence[Claim]) -> None:
+    """Hand claimed gaps to whichever worker is free."""
+    _queue(fill, claims)
+
+
+def _queue(task: Any, claims: Sequence[Claim]) -> None:
+    # Celery's own words for a hundred claims take longer than sending them.
+    rows = [astuple(claim) for claim in claims]
+    task.apply_async((rows,), expires=EXPIRES_S, argsrepr=f"{len(rows)} claims")
 
 
 @shared_task(name="ingestion.dispatch")
 def run_dispatch() -> None:
-    """Once a second: hand out what is due. No Redis, no budget: then nothing is asked."""
-    dispatch(timezone.now, equipment().gate, Queues(polls=_queue_polls, pages=_queue_pages))
+    """Once a second: hand out what is due. No Redis, no budget: then nothing is asked.
+
+    A tick just after another (a second clock, or ticks that piled up) has nothing to do.
+    """
+    age_s = pulse.age_s(pulse.DISPATCH)
+    if age_s is not None and age_s < TOO_SOON_S:
+        return
+    dispatch(timezone.now, equipment().gate, Queues(polls=queue_polls, pages=queue_pages))
     pulse.beat(pulse.DISPATCH)
+
+
+@shared_task(name="ingestion.align")
+def run_align() -> None:
+    """Raise the priority of sources whose device is in alert, lower those that are well."""
+    align_with_alerts()
+
+
+@shared_task(name="ingestion.reconcile")
+def run_reconcile() -> None:
+    """Put right what passed by the models: a schedule in step with the configuration."""
+    reconcile(timezone.now())
 
 
 @shared_task(name="ingestion.poll", time_limit=90)
@@ -59,12 +91,22 @@ def run_roll_up() -> None:
     resolve_obsolete(now)
 
 
+@shared_task(name="ingestion.count")
+def run_count() -> None:
+    """Count the requests of settled minutes, also after a standstill; log edges of budgets."""
+    while count_up(timezone.now()):
+        pass
+    watch_budgets(equipment().gate, pulse.client(), timezone.now())
+
+
 @shared_task(name="ingestion.prune")
 def run_prune() -> None:
     """Drop what has outlived its retention."""
     now = timezone.now()
     prune_readings(now)
     prune_logs(now)
+    forget_unused_files(now)
+    prune_counts(now)
 
 
 @shared_task(name="ingestion.jobs", time_limit=180)

@@ -13,6 +13,7 @@ from devices.alerts.models import Alert
 from devices.models import Device, Source
 from devices.readings.represent import represent
 from devices.readings.samples import Reading, Sample
+from ingestion.observe import edges
 from realtime import messages, topics
 from realtime.presenters.live import alert_item, state_items
 from realtime.publish import publish
@@ -73,7 +74,8 @@ def tell_recalculated(device: Device) -> None:
 
 
 def tell_alert(alert: Alert) -> None:
-    """Publish, once committed, that an alert was opened or resolved, and the states it changes."""
+    """Publish and log, once committed, that an alert was opened or resolved."""
+    transaction.on_commit(partial(edges.log_alert, alert), robust=True)
     transaction.on_commit(partial(_publish_alert, alert), robust=True)
 
 

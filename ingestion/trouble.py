@@ -174,9 +174,12 @@ def resolve_obsolete(now: datetime) -> None:
 
 
 def _read_again(source: Source, resolved: Sequence[Alert], now: datetime) -> None:
-    """What arrived while mappings were left out was not stored: that time becomes a gap."""
+    """What arrived while mappings could not work was not stored: that time becomes a gap.
+
+    What waited for a decision about changed fields was received, and is mapped by a recalculation.
+    """
     for alert in resolved:
-        if alert.reason in (SourceState.SCHEMA_CHANGED, SourceState.FAILING):
+        if alert.reason == SourceState.FAILING:
             gaps.open_gap(source, alert.opened_at - gaps.OVERLAP, now, now)
 
 

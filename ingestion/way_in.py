@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -14,11 +15,12 @@ from redis.exceptions import RedisError
 
 from devices.models import Device, Source, ThingSpeakChannel
 from ingestion import pulse
+from ingestion.gaps.completeness import days_of
 from ingestion.health import DISPATCH_LATE_S
 from ingestion.models import PollState, Rejection
 from ingestion.resilience.classify import EFFECTS, Kind, Outcome
 from realtime.presenters.rows import Banner
-from realtime.way_in import Entry, Polling, Refused, SourceDetail
+from realtime.way_in import Day, Entry, Polling, Refused, SourceDetail
 
 _THROTTLED = {kind for kind in Kind if EFFECTS[kind].outcome is Outcome.THROTTLED}
 
@@ -62,6 +64,15 @@ class Ingestion:
         count = Rejection.objects.filter(source__device=device).count()
         query = urlencode({"source__device__id__exact": device.pk})
         return Refused(count, f"{reverse('admin:ingestion_rejection_changelist')}?{query}")
+
+    def completeness(
+        self, sources: Collection[int], zone: ZoneInfo, days: int, now: datetime
+    ) -> Sequence[Day]:
+        """How complete the newest days are. One query, none for no source."""
+        if not sources:
+            return ()
+        last = now.astimezone(zone).date()
+        return days_of(sources, zone, last - timedelta(days=days - 1), last, now)
 
     def troubles(self, now: datetime) -> Sequence[Banner]:
         """Whether the clock still ticks. No query; Redis away is told by the live banner."""

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from ingestion.claims import Claim, LeaseLost
-from ingestion.dispatch import DEADLINE_S, TICK_S, give_back
+from ingestion.dispatch import DEADLINE_S, give_back
 from ingestion.errands import Answer, Errand, Filling, Polling, Row, log_defect
 from ingestion.polling import Asked, Equipment, Inquiry, ask_all
 from ingestion.resilience.classify import Kind, Outcome
@@ -57,13 +57,16 @@ class Worker:
             for one in claims
             if one.pk in rows and rows[one.pk].claim_token == one.token
         }
-        slots = self._slots(list(ours.values()))
-        inquiries = [
-            Inquiry(pk, rows[pk].source, errand.window(rows[pk]), slots[pk], SLOT_PATIENCE_S)
-            for pk in ours
-        ]
+        now = self.now()
         settled, why = 0, "out of time"
         try:
+            slots = self._slots(list(ours.values()))
+            inquiries = [
+                Inquiry(
+                    pk, rows[pk].source, errand.window(rows[pk], now), slots[pk], SLOT_PATIENCE_S
+                )
+                for pk in ours
+            ]
             for group in ask_all(inquiries, self.equipment, self._clock() + DEADLINE_S):
                 answers = [Answer(ours.pop(pk), rows[pk], asked) for pk, asked in group]
                 settled += self._store(answers, errand)
@@ -80,13 +83,10 @@ class Worker:
     def _slots(self, claims: Sequence[Claim]) -> dict[int, float]:
         """When the claims' slots begin, on the clock that the client goes by.
 
-        No slot is booked further ahead than a tick: if one seems to be, the dispatcher's clock is
-        ahead of ours, and all are as much too late.
+        Slots are in the gate's time: no machine's own clock spaces requests.
         """
-        offset = self._clock() - self.now().timestamp()
-        slots = {one.pk: one.not_before + offset for one in claims}
-        skew = max(slots.values(), default=0.0) - self._clock() - TICK_S
-        return {pk: slot - max(skew, 0.0) for pk, slot in slots.items()}
+        offset = self._clock() - self.equipment.gate.now()
+        return {one.pk: one.not_before + offset for one in claims}
 
     def _store(self, answers: Sequence[Answer[Row]], errand: Errand[Row]) -> int:
         """Store answers together; if that fails, one by one, so that a bad one harms no other."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 
@@ -61,6 +63,35 @@ class Refused:
     url: str
 
 
+class DayState(StrEnum):
+    """What became of a day's entries; the gravest that holds for any of them."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    """Fewer than the device usually sends, where nothing proves what it did send."""
+    OPEN = "open"
+    FILLING = "filling"
+    LOST = "lost"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How complete one calendar day is. `percent` 0 to 100; None while nothing is known.
+
+    Counted are entries of the source: read, lost at the source, and still to be read. `text` says
+    it in a sentence.
+    """
+
+    day: date
+    state: DayState
+    entries: int
+    lost: int
+    waiting: int
+    percent: int | None
+    text: str
+
+
 class WayIn(Protocol):
     """Each answer costs the queries it names, however many sources are asked for.
 
@@ -77,6 +108,12 @@ class WayIn(Protocol):
 
     def refused(self, device: Device, request: HttpRequest) -> Refused | None:
         """None for who may not read them. One query at most."""
+        ...
+
+    def completeness(
+        self, sources: Collection[int], zone: ZoneInfo, days: int, now: datetime
+    ) -> Sequence[Day]:
+        """The newest so many days of these sources together, oldest first. One query."""
         ...
 
     def troubles(self, now: datetime) -> Sequence[Banner]:
@@ -98,6 +135,12 @@ class NoWayIn:
     def refused(self, device: Device, request: HttpRequest) -> Refused | None:
         """Nothing is refused."""
         return None
+
+    def completeness(
+        self, sources: Collection[int], zone: ZoneInfo, days: int, now: datetime
+    ) -> Sequence[Day]:
+        """Nothing is counted."""
+        return ()
 
     def troubles(self, now: datetime) -> Sequence[Banner]:
         """Nothing can break."""

@@ -162,6 +162,7 @@ def _renamed(channel: Channel, fault: Fault) -> Channel:
 
 
 def _swapped(channel: Channel, fault: Fault) -> Channel:
+    """The labels change for all, the values of rows from then on: what was sent is sent."""
     numbers = int(fault.number("first")), int(fault.number("second"))
     first, second = (_position(channel.facts, number) for number in numbers)
     if first is None or second is None:
@@ -173,7 +174,7 @@ def _swapped(channel: Channel, fault: Fault) -> Channel:
     def change(row: Row) -> Row:
         values: list[Value] = list(row.values)
         values[first], values[second] = values[second], values[first]
-        return row.changed(values=tuple(values))
+        return row.changed(values=tuple(values)) if row.at > fault.since else row
 
     return Mapped(channel, replace(channel.facts, labels=labels), change)
 
@@ -191,6 +192,30 @@ def _vanished(channel: Channel, fault: Fault) -> Channel:
     )
 
 
+def _scaled(channel: Channel, fault: Fault) -> Channel:
+    """From the start of the fault on, the device sends a field in another unit."""
+    position = _position(channel.facts, int(fault.number("field")))
+    if position is None:
+        return channel
+
+    def change(row: Row) -> Row:
+        values: list[Value] = list(row.values)
+        values[position] = _in_another_unit(values[position], fault)
+        return row.changed(values=tuple(values)) if row.at > fault.since else row
+
+    return Mapped(channel, channel.facts, change)
+
+
+def _in_another_unit(value: Value, fault: Fault) -> Value:
+    """number x factor + offset with the fault's decimals; what is no number stays."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+    changed = number * fault.number("factor") + fault.number("offset")
+    return f"{changed:.{int(fault.number('decimals'))}f}"
+
+
 _VIEWS: dict[str, Callable[[Channel, Fault], Channel]] = {
     "cleared": lambda channel, fault: Cleared(channel, fault.since),
     "late": lambda channel, fault: Late(channel, fault.since - fault.number("seconds")),
@@ -202,6 +227,7 @@ _VIEWS: dict[str, Callable[[Channel, Fault], Channel]] = {
     "rename": _renamed,
     "swap": _swapped,
     "vanish": _vanished,
+    "scale": _scaled,
 }
 
 

@@ -38,6 +38,15 @@ KINDS: Mapping[str, Kind] = {
     "rename": Kind("data", {"field": (int, REQUIRED), "label": (str, REQUIRED)}),
     "swap": Kind("data", {"first": (int, 1), "second": (int, 2), "labels": (bool, True)}),
     "vanish": Kind("data", {"field": (int, REQUIRED)}),
+    "scale": Kind(
+        "data",
+        {
+            "field": (int, REQUIRED),
+            "factor": (float, 1.0),
+            "offset": (float, 0.0),
+            "decimals": (int, 2),
+        },
+    ),
     "late": Kind("data", {"seconds": (float, 0.0)}),
     "duplicate": Kind("data"),
     "future": Kind("data", {"seconds": (float, 86400.0), "count": (int, 1)}),

@@ -196,20 +196,36 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
+    # What expires is judged by the worker's clock, which may differ from beat's by seconds.
     "Dispatch due sources": {
         "task": "ingestion.dispatch",
         "schedule": 1.0,
-        "options": {"queue": "dispatch", "expires": 1},
+        "options": {"queue": "dispatch", "expires": 10},
+    },
+    "Raise the priority of devices in alert": {
+        "task": "ingestion.align",
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "Keep the schedule in step with the configuration": {
+        "task": "ingestion.reconcile",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "Bring rollups up to date": {
         "task": "ingestion.roll_up",
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "Count requests": {
+        "task": "ingestion.count",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "Carry on with jobs": {
         "task": "ingestion.jobs",
         "schedule": 2.0,
-        "options": {"expires": 2},
+        "options": {"expires": 10},
     },
     "Prune logs and old readings": {
         "task": "ingestion.prune",
@@ -219,7 +235,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 # One worker makes a batch of this many polls; see facts on Celery's cost per message.
 POLL_BATCH = 100
-POLL_CLASS_SLACK_S = 60
+# A snapshot of the ingestion page serves all its viewers for so long.
+INGESTION_STATUS_KEEP_S = 1.0
+# Pages of history that may be under way at once: fewer than the worker has processes, so that one
+# is always free for live polls.
+PAGES_AT_ONCE = 1
 # Networks that sources may be fetched from although they are private, such as 192.168.1.0/24.
 ALLOWED_PRIVATE_NETWORKS: list[str] = env.list("ALLOWED_PRIVATE_NETWORKS", default=[])
 
@@ -308,6 +328,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "COLORS": skin.COLORS,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": skin.icon}],
 }
 
 # Values change while people look: the history of readings is the readings themselves.

@@ -25,3 +25,5 @@ WHITENOISE_AUTOREFRESH = True
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 # The tests' sources are the simulator on this machine.
 ALLOWED_PRIVATE_NETWORKS = ["127.0.0.0/8"]
+# Every test sees its own rows.
+INGESTION_STATUS_KEEP_S = 0.0

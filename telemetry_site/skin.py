@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def icon(request: HttpRequest) -> str:
+    """The address of the site's icon, for the browser's tab."""
+    return static("img/mark.svg")
+
+
 COLORS = {
     "primary": {
         "50": "oklch(97.2% .011 222)",

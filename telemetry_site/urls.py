@@ -11,7 +11,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from devices import api as devices_api
 from devices.alerts import api as alerts_api
 from devices.readings import api as readings_api
+from ingestion import api as ingestion_api
 from ingestion import health
+from ingestion.gaps import api as completeness_api
 
 
 def nothing_here(request: HttpRequest, **_: str) -> HttpResponse:
@@ -23,6 +25,8 @@ api = [
     *devices_api.urlpatterns,
     *readings_api.urlpatterns,
     *alerts_api.urlpatterns,
+    *ingestion_api.urlpatterns,
+    *completeness_api.urlpatterns,
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api"),
 ]

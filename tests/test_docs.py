@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from ingestion.api import IngestionStatusSerializer
+from ingestion.observe import edges
+from ingestion.observe.status import Code, Status
 from telemetry_site.start import configuration
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -232,3 +235,14 @@ def test_the_second_way_to_start_is_the_first_one_without_make() -> None:
     assert "-m telemetry_site.start" in README
     assert "-m telemetry_site.start" in makefile
     assert "requirements.txt" in README
+
+
+def test_every_field_and_code_of_the_ingestion_status_is_documented() -> None:
+    document = (ROOT / "docs" / "ingestion-status.md").read_text(encoding="utf-8")
+    named = set(quoted(document))
+    fields = set(IngestionStatusSerializer().get_fields())
+    assert fields <= named, fields - named
+    assert {code.value for code in Code} | {status.value for status in Status} <= named
+    assert {one for pair in edges._NAMES.values() for one in pair} <= {
+        name.split(":")[0] for name in named
+    }

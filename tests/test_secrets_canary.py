@@ -107,8 +107,23 @@ def stored_tokens() -> set[str]:
 
 
 SECTIONS = {
-    "devices": ("connection", "thingspeakchannel", "device", "fieldmapping"),
-    "ingestion": ("pollstate", "polllog", "rejection", "gap"),
+    "devices": (
+        "connection",
+        "thingspeakchannel",
+        "device",
+        "fieldmapping",
+        "calibrationversion",
+        "job",
+    ),
+    "ingestion": (
+        "pollstate",
+        "polllog",
+        "rejection",
+        "gap",
+        "import",
+        "mappingpause",
+        "fieldprofile",
+    ),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),
 }
@@ -118,6 +133,9 @@ def pages(client: Client) -> Iterator[tuple[str, str]]:
     """Every page that tells of polling, of sources or of changes."""
     paths = ["/", "/snapshot/", "/readyz", "/admin/", "/admin/search/?s=channel&extended=1"]
     paths += [f"/api/v1/{name}/" for name in ("devices", "metrics", "latest", "alerts")]
+    status = "/admin/ingestion/status/"
+    paths += ["/api/v1/ingestion/status/", status]
+    paths += [f"{status}{name}" for name in ("now/", "levels/", "levels.csv", "outages.csv")]
     paths += [device.get_absolute_url() for device in Device.objects.all()]
     for app, models in SECTIONS.items():
         for model in models:

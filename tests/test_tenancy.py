@@ -77,6 +77,7 @@ EXPECTED: dict[str, Rule] = {
     "device-list": OWN_DATA,
     "device-detail": of_hill(REFUSED, "uuid"),
     "device-latest": of_hill(REFUSED, "uuid"),
+    "device-completeness": of_hill(REFUSED, "uuid"),
     "device-export": of_hill(REFUSED, "uuid"),
     "metric-list": OWN_DATA,
     "metric-detail": of_hill(REFUSED, "metric"),
@@ -85,6 +86,8 @@ EXPECTED: dict[str, Rule] = {
     "latest": OWN_DATA,
     "alert-list": OWN_DATA,
     "alert-detail": of_hill(REFUSED, "alert"),
+    "ingestion-status": OWN_DATA,
+    "ingestion-status-one": of_hill(REFUSED, "connection"),
     "devicetype-list": OWN_DATA,
     "devicetype-detail": Rule(nobody=REFUSED, others=OK, args=("devicetype",)),
 }
@@ -131,7 +134,7 @@ def test_every_row_of_the_table_is_a_route() -> None:
     assert len(ROUTES) > 150
 
 
-LISTS = ("device-list", "metric-list", "latest", "alert-list")
+LISTS = ("device-list", "metric-list", "latest", "alert-list", "ingestion-status")
 
 
 @pytest.mark.parametrize("who", ["stranger", "unattached"])

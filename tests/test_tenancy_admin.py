@@ -15,11 +15,13 @@ from tests.test_tenancy_scene import (
 )
 
 # Rows of a community: its people read them, whoever has the role changes them.
-OPERATED = ("connection", "device", "metric", "thingspeakchannel", "fieldmapping")
+OPERATED = (
+    "connection", "device", "metric", "thingspeakchannel", "fieldmapping", "calibrationversion",
+)  # fmt: skip
 # What the site itself writes: the community's people read it, nobody edits it.
 WRITTEN = (
-    "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection", "gap",
-    "sourceevent",
+    "latest", "receivedentry", "rollupentry", "alert", "pollstate", "polllog", "rejection",
+    "sourceevent", "job", "mappingpause", "fieldprofile",
 )  # fmt: skip
 # What belongs to no community and names people or runs the site.
 ADMINISTRATORS = (
@@ -27,7 +29,7 @@ ADMINISTRATORS = (
     "intervalschedule", "solarschedule", "crontabschedule", "clockedschedule",
 )  # fmt: skip
 # With a history of their own (django-simple-history).
-VERSIONED = ("connection", "device", "thingspeakchannel", "fieldmapping")
+VERSIONED = ("connection", "device", "thingspeakchannel", "fieldmapping", "calibrationversion")
 
 CLOSED = {"nobody": TO_LOGIN, "member": TO_LOGIN}
 """The admin opens for staff only."""
@@ -75,6 +77,9 @@ def admin_rule(name: str, route: str) -> Rule:
         **dict.fromkeys(ADMINISTRATORS, _administrators),
         "community": _community,
         "devicetype": _devicetype,
+        "import": _import,
+        "status": _status,
+        "gap": _gap,
     }
     rule: Rule = kinds[model](model, what)
     return rule
@@ -95,14 +100,26 @@ def _operated(model: str, what: str) -> Rule:
     foreign = {"stranger": HIDDEN, "unattached": HIDDEN}
     if what == "changelist":
         return site_wide(OK)
+    if what == "add" and model == "calibrationversion":  # without a mapping: choose one
+        granted = dict.fromkeys((*OPERATORS, "stranger"), "moved")
+        return Rule(TO_LOGIN, DENIED, people=granted | CLOSED)
     if what == "add":
         adds = () if model == "fieldmapping" else (*OPERATORS, "stranger")
         return only(*adds)
-    if what in ("preview", "poll_now", "accept_names"):
+    if what in ("preview", "poll_now", "decide"):
         args = () if what == "preview" else (model,)
         return Rule(TO_LOGIN, "only POST", args=args, people=CLOSED)
-    may = OPERATORS if what == "delete" else READERS
+    may = OPERATORS if what in ("delete", "recompute") else READERS
     return only(*may, args=(model,), **foreign)
+
+
+def _gap(model: str, what: str) -> Rule:
+    """Written by the site; whoever operates a community has ranges of it read again."""
+    if what == "add":
+        return only(*OPERATORS, "stranger")
+    if what == "cancel":
+        return Rule(TO_LOGIN, "only POST", args=(model,), people=CLOSED)
+    return _written(model, what)
 
 
 def _versions(model: str) -> Rule:
@@ -115,8 +132,24 @@ def _written(model: str, what: str) -> Rule:
         return site_wide(OK)
     if what == "add":
         return site_wide(DENIED)
+    if what == "progress":
+        return site_wide(OK)  # of the jobs one may see; none is asked about here
+    if what == "cancel":
+        return Rule(TO_LOGIN, "only POST", args=(model,), people=CLOSED)
     readers = () if what == "delete" else READERS
     return only(*readers, args=(model,), stranger=HIDDEN, unattached=HIDDEN)
+
+
+def _import(model: str, what: str) -> Rule:
+    if what == "changelist":
+        return site_wide(OK)
+    if what == "add":
+        return only(*OPERATORS, "stranger")
+    foreign = {"stranger": HIDDEN, "unattached": HIDDEN}
+    if what == "api":  # asks the channel: for those who may start it
+        return only(*OPERATORS, args=("thingspeakchannel",), **foreign)
+    may = OPERATORS if what == "delete" else READERS
+    return only(*may, args=(model,), **foreign)
 
 
 def _community(model: str, what: str) -> Rule:
@@ -134,6 +167,10 @@ def _devicetype(model: str, what: str) -> Rule:
     if what in ("add", "delete"):
         return only("admin", args=() if what == "add" else (model,))
     return site_wide(OK, (model,))  # kinds of devices are no secret
+
+
+def _status(model: str, what: str) -> Rule:
+    return site_wide(OK)  # a page, cut to what each of them may see
 
 
 def _administrators(model: str, what: str) -> Rule:

@@ -24,13 +24,27 @@ from django_celery_beat.models import (
 )
 
 from devices.alerts.models import Alert, Kind, Severity
-from devices.models import Job, Role
+from devices.models import CalibrationVersion, Job, Role
 from devices.readings.models import ReceivedEntry, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
 from devices.tests.scene import Scene, browser, person
-from ingestion.models import Gap, PollLog, PollState, Rejection, SourceEvent
+from ingestion.models import (
+    ConnectionHour,
+    ConnectionMinute,
+    EntryLedger,
+    FieldProfile,
+    FormerField,
+    Gap,
+    Import,
+    MappingPause,
+    PollLog,
+    PollState,
+    Rejection,
+    SourceDay,
+    SourceEvent,
+)
 
 INSIDERS = ("member", "viewer", "operator", "manager", "admin")
 """People of Hill (and the administrator). «member» is a viewer who is no staff."""
@@ -115,6 +129,9 @@ class Tenancy:
         # A word that no help text holds.
         scene.hill.community.slug = "hill-7f3a"
         scene.hill.community.save()
+        # Whoever may import over the API asks the provider: nobody answers here.
+        scene.hill.connection.base_url = "http://127.0.0.1:1"
+        scene.hill.connection.save()
         people: dict[str, User | None] = {
             "nobody": None,
             "unattached": person("unattached"),
@@ -221,6 +238,12 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         key="k", kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="Tank of Hill silent",
         community=hill.community, device=hill.device, opened_at=now,
     )  # fmt: skip
+    calibration = CalibrationVersion.objects.create(
+        mapping=hill.mapping, kind="linear", scale=2.0, note="Measured on Hill"
+    )
+    counted = {"connection": hill.connection, "lane": "live", "requests": 1, "answered": 1}
+    ConnectionMinute.objects.create(minute=at, **counted)
+    ConnectionHour.objects.create(hour=at, **counted)
     every, _ = IntervalSchedule.objects.get_or_create(every=7, period="days")
     return {
         "app": "devices",
@@ -234,17 +257,36 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "metric": hill.metric.pk,
         "thingspeakchannel": source.pk,
         "fieldmapping": hill.mapping.pk,
+        "calibrationversion": calibration.pk,
         "alert": alert.pk,
         "latest": hill.metric.pk,
         "receivedentry": ReceivedEntry.objects.get(source=source).pk,
         "rollupentry": RollupEntry.objects.filter(metric=hill.metric)[0].pk,
-        "pollstate": PollState.objects.create(source=source, next_poll_at=now, claim_order=now).pk,
+        "pollstate": PollState.objects.create(
+            source=source, connection=source.connection, next_poll_at=now
+        ).pk,
         "polllog": PollLog.objects.create(
             source=source, at=now, lane="live", outcome="ok", duration_ms=1
         ).pk,
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
         "gap": Gap.objects.create(
-            source=source, since=at, until=now, found_at=now, next_try_at=now
+            source=source, since=at, until=now, range_until=now, found_at=now, next_try_at=now
+        ).pk,
+        "import": Import.objects.create(
+            source=source, way="csv", file_name="Hill.csv", created_at=now
+        ).pk,
+        "entryledger": EntryLedger.objects.create(source=source).pk,
+        "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
+        "mappingpause": MappingPause.objects.create(
+            mapping=hill.mapping, source=source, kind="unit", since=now, found_at=now,
+            text="Jumped at Hill",
+        ).pk,
+        "formerfield": FormerField.objects.create(
+            mapping=hill.mapping, source=source, field="field2", until=at
+        ).pk,
+        "fieldprofile": FieldProfile.objects.create(
+            source=source, field="field1", label="Level at Hill",
+            learned_since=now, updated_at=now,
         ).pk,
         "sourceevent": SourceEvent.objects.create(
             source=source, at=now, kind="imported", text="Imported for Hill"
@@ -267,5 +309,6 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "connection version": hill.connection.history.values_list("pk", flat=True)[0],
         "device version": hill.device.history.values_list("pk", flat=True)[0],
         "thingspeakchannel version": source.history.values_list("pk", flat=True)[0],
+        "calibrationversion version": calibration.history.values_list("pk", flat=True)[0],
         "fieldmapping version": hill.mapping.history.values_list("pk", flat=True)[0],
     }  # fmt: skip

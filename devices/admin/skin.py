@@ -32,10 +32,12 @@ if TYPE_CHECKING or not apps.is_installed("unfold"):
         UserChangeForm,
     )
     from django.forms import CheckboxInput, Select
+    from django.forms import ClearableFileInput as FileInput
 
     UserCreationForm = AdminUserCreationForm
 else:
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+    from unfold.widgets import UnfoldAdminFileFieldWidget as FileInput
     from unfold.widgets import UnfoldAdminSelectWidget as Select
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as NumberInput
@@ -45,6 +47,7 @@ else:
 __all__ = [
     "AdminPasswordChangeForm",
     "CheckboxInput",
+    "FileInput",
     "ModelAdmin",
     "NumberInput",
     "Select",

@@ -1,5 +1,6 @@
 """Everything that people configure by hand; what devices said lives in `devices.readings`."""
 
+from devices.models.calibration import CalibrationKind, CalibrationVersion
 from devices.models.community import Community, Membership, Role
 from devices.models.connection import Connection, SourceKind
 from devices.models.device import DefaultMetric, Device, DeviceType, Picture
@@ -12,6 +13,8 @@ from devices.models.source import Source, ThingSpeakChannel
 
 __all__ = [
     "UNFINISHED",
+    "CalibrationKind",
+    "CalibrationVersion",
     "Community",
     "Connection",
     "DataType",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
+from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from devices.access import ScopedQuerySet
@@ -84,6 +86,31 @@ class Connection(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(86_400)],
         help_text="60 requests in 60 seconds means one request a second.",
     )
+    rate_jitter_s = models.FloatField(
+        "jitter allowance (seconds)",
+        default=1.0,
+        validators=[MinValueValidator(0), MaxValueValidator(60)],
+        help_text="Requests leave evenly but arrive unevenly. Their spacing keeps the limit also "
+        "in a window longer by this.",
+    )
+    refusal_pause_s = models.PositiveIntegerField(
+        "pause after a refusal (seconds)",
+        default=60,
+        validators=[MinValueValidator(1), MaxValueValidator(6 * 3600)],
+        help_text="How long nothing is asked after a 429 that does not say for how long itself.",
+    )
+    slowest_percent = models.PositiveSmallIntegerField(
+        "slowest rate (percent)",
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Each refusal halves the rate, but never below this share of the limit.",
+    )
+    recovery_percent = models.PositiveSmallIntegerField(
+        "recovery per window (percent)",
+        default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="So much of the limit comes back with every window without a refusal.",
+    )
     connect_timeout_s = models.FloatField(
         "connect timeout (seconds)",
         default=3.05,
@@ -102,18 +129,48 @@ class Connection(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
         help_text="After so many failed requests in a row the provider is left in peace.",
     )
+    breaker_ratio_percent = models.PositiveSmallIntegerField(
+        "or share of failures (percent)",
+        default=50,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="… or when so many of the latest requests failed, in a row or not.",
+    )
+    breaker_min_calls = models.PositiveIntegerField(
+        "of at least (requests)",
+        default=20,
+        validators=[MinValueValidator(1), MaxValueValidator(100_000)],
+        help_text="A share of fewer requests means nothing.",
+    )
+    breaker_window_s = models.PositiveIntegerField(
+        "counted over (seconds)",
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text="How far back requests are counted for that share: one to two times this.",
+    )
     breaker_open_s = models.PositiveIntegerField(
-        "pause (seconds)",
-        default=60,
+        "first pause (seconds)",
+        default=5,
         validators=[MinValueValidator(1), MaxValueValidator(86_400)],
-        help_text="How long the first pause lasts; every further one is longer.",
+        help_text="How long the provider is left in peace at first; then one request is tried.",
+    )
+    breaker_open_max_s = models.PositiveIntegerField(
+        "longest pause (seconds)",
+        default=20,
+        validators=[MinValueValidator(1), MaxValueValidator(86_400)],
+        help_text="Each failed trial doubles the pause, up to this. After an outage it is noticed "
+        "at most so much later that the provider is back.",
     )
     enabled = models.BooleanField(
         default=True, help_text="Switch off to stop asking this provider altogether."
     )
+    revision = models.PositiveBigIntegerField(
+        default=0,
+        editable=False,
+        help_text="Grows with every change: whoever still holds older settings gives way.",
+    )
 
     objects = ConnectionQuerySet.as_manager()
-    history = HistoricalRecords()
+    history = HistoricalRecords(excluded_fields=["revision"])
 
     class Meta:
         ordering = ["name"]
@@ -126,3 +183,10 @@ class Connection(models.Model):
     def __str__(self) -> str:
         """The account's name."""
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Number the change, so that every process follows the newest settings at once."""
+        self.revision = max(self.revision + 1, int(timezone.now().timestamp() * 1000))
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = {*kwargs["update_fields"], "revision"}
+        super().save(*args, **kwargs)

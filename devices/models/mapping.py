@@ -26,7 +26,10 @@ class FieldMappingQuerySet(ScopedQuerySet["FieldMapping"]):
 
 
 class FieldMapping(models.Model):
-    """value = text x scale + offset in `unit`, converted to the metric's unit, range-checked."""
+    """value = text x scale + offset in `unit`, converted to the metric's unit, range-checked.
+
+    Where one of its `calibrations` governs an entry, that takes the place of scale and offset.
+    """
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="mappings")
     field = models.CharField(max_length=100, help_text="The source's field: field1 … field8.")
@@ -98,10 +101,17 @@ class FieldMapping(models.Model):
             raise ValidationError(
                 {"metric": "This metric belongs to another device than the channel."}
             )
-        if self.metric_id and self.unit and units.conversion(self.unit, self.metric.unit) is None:
+        if self.metric_id and not self._unit_fits() and not self._always_calibrated():
             raise ValidationError(
                 {
                     "unit": f"“{self.unit}” cannot be converted to the metric's unit "
                     f"“{self.metric.unit or 'none'}”."
                 }
             )
+
+    def _unit_fits(self) -> bool:
+        return not self.unit or units.conversion(self.unit, self.metric.unit) is not None
+
+    def _always_calibrated(self) -> bool:
+        """Whether a calibration governs at any time, so that it alone decides about units."""
+        return self.pk is not None and self.calibrations.filter(valid_from=None).exists()

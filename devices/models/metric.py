@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
+from simple_history.models import HistoricalRecords
 
 from devices.access import ScopedQuerySet
 from devices.models.device import Device, validate_metric_name
@@ -63,6 +64,7 @@ class Metric(models.Model):
     )
 
     objects = MetricQuerySet.as_manager()
+    history = HistoricalRecords()
 
     class Meta:
         ordering = ["device", "position", "pk"]

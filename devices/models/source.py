@@ -54,6 +54,12 @@ class Source(models.Model):
         blank=True,
         help_text="Who is asked first when the request budget is short. Empty: the device type's.",
     )
+    phase_lock = models.BooleanField(
+        "ask just after new entries",
+        default=True,
+        help_text="Where entries come regularly, the source is asked right after the next one is "
+        "expected: fresher values with fewer requests. Switch off to ask strictly at the interval.",
+    )
     history_from = models.DateTimeField(
         "fetch history from",
         null=True,

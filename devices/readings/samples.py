@@ -117,15 +117,17 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """Entries of one source as received, `since` <= at < `until` (None: no limit), oldest first.
+    """Entries of one source as received, `since` <= at < `until` (None: no limit on that side).
 
-    `after` continues a page: (at, sequence) of the last entry already seen.
+    Oldest first unless `newest_first`. `after` continues a page: (at, sequence) of the last entry
+    already seen.
     """
 
     source: int
     since: datetime | None = None
     until: datetime | None = None
     limit: int = 1000
+    newest_first: bool = False
     after: tuple[datetime, int] | None = None
 
 

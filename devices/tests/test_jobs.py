@@ -29,10 +29,11 @@ class Clock:
 @pytest.fixture
 def kinds() -> Iterator[None]:
     """Kinds of this test only."""
-    before = dict(jobs._steps)
+    before, undo = dict(jobs._steps), dict(jobs._undo)
     yield
-    jobs._steps.clear()
-    jobs._steps.update(before)
+    for kept, then in ((jobs._steps, before), (jobs._undo, undo)):
+        kept.clear()
+        kept.update(then)  # type: ignore[arg-type]
 
 
 def count_up(job: Job, now: datetime) -> Progress:
@@ -73,7 +74,7 @@ def test_a_job_longer_than_one_turn_goes_on_in_the_next(kinds: None) -> None:
 def test_a_job_that_waits_lets_others_pass(kinds: None) -> None:
     def waits(job: Job, now: datetime) -> Progress:
         done = job.done + 1
-        return Progress(done, 2, {"at": done}, finished=done == 2, pause=timedelta(minutes=1))
+        return Progress(done, 2, {"at": done}, finished=done == 2, again_in=timedelta(minutes=1))
 
     register("wait", waits)
     register("count", count_up)
@@ -110,24 +111,73 @@ def test_a_killed_worker_loses_only_its_step(kinds: None) -> None:
     assert (mine.state, Community.objects.count()) == (JobState.DONE, 3)
 
 
-def test_a_cancelled_job_undoes_the_step_under_way(kinds: None) -> None:
-    def cancelled_meanwhile(job: Job, now: datetime) -> Progress:
-        cancel(job, now)
-        return count_up(job, now)
-
-    register("count", cancelled_meanwhile)
-    mine = job()
-    work_on_jobs(Clock(), PATIENCE)
-    mine.refresh_from_db()
-    # On one connection the cancellation is part of the step, so it is undone with it.
-    assert mine.state == JobState.RUNNING
-    assert Community.objects.count() == 0
-    assert cancel(mine, START)
-    mine.refresh_from_db()
-    assert mine.state == JobState.CANCELLED
-    assert not cancel(mine, START)
+def test_a_cancelled_job_does_nothing_more_and_can_be_cancelled_once(kinds: None) -> None:
     register("count", count_up)
-    assert work_on_jobs(Clock(), PATIENCE) == 0
+    mine = job(total=30)
+    clock = Clock()
+    work_on_jobs(clock, PATIENCE)
+    mine.refresh_from_db()
+    assert mine.state == JobState.RUNNING
+    done = mine.done
+    assert 0 < done < 30
+    assert cancel(mine, clock())
+    assert not cancel(mine, clock())
+    assert work_on_jobs(clock, PATIENCE) == 0
+    mine.refresh_from_db()
+    assert (mine.state, mine.done, Community.objects.count()) == (JobState.CANCELLED, done, done)
+    assert mine.finished_at is not None
+
+
+def test_what_a_job_set_going_is_told_of_its_end(kinds: None) -> None:
+    told: list[tuple[int, int]] = []
+    register("count", count_up, cancelled=lambda job, now: told.append((job.pk, job.done)))
+    mine = job(total=30)
+    clock = Clock()
+    work_on_jobs(clock, PATIENCE)
+    assert cancel(mine, clock())  # `mine` is older than what is stored
+    assert told == [(mine.pk, Job.objects.get().done)]
+    assert not cancel(mine, clock())
+    assert len(told) == 1
+
+
+def test_a_long_job_does_not_delay_a_short_one(kinds: None) -> None:
+    register("count", count_up)
+    long = job(total=1000)
+    clock = Clock()
+    work_on_jobs(clock, PATIENCE)
+    Job.objects.filter(pk=long.pk).update(kind="long")
+    register("long", lambda job, now: Progress(job.done + 1, 1000, {}))
+    short = Job.objects.create(kind="short", subject="Short", total=100)
+    register("short", lambda job, now: Progress(job.done + 1, 100, {}))
+    for _ in range(4):
+        work_on_jobs(clock, PATIENCE)
+    long.refresh_from_db()
+    short.refresh_from_db()
+    assert short.done > 0
+    assert abs(short.done - (long.done - 10)) <= 20  # turn and turn about
+
+
+def test_a_job_that_waits_leaves_its_turn_to_others(kinds: None) -> None:
+    register(
+        "count", lambda job, now: Progress(job.done + 1, None, {}, again_in=timedelta(seconds=30))
+    )
+    mine = job()
+    clock = Clock()
+    assert work_on_jobs(clock, PATIENCE) == 1
+    assert work_on_jobs(clock, PATIENCE) == 0
+    clock.at += timedelta(seconds=30)
+    assert work_on_jobs(clock, PATIENCE) == 1
+    mine.refresh_from_db()
+    assert (mine.done, mine.state, mine.percent) == (2, JobState.RUNNING, None)
+
+
+def test_one_job_alone_can_be_carried_on(kinds: None) -> None:
+    register("count", count_up)
+    other, mine = job(), job()
+    work_on_jobs(Clock(), timedelta(minutes=5), only=mine.pk)
+    other.refresh_from_db()
+    mine.refresh_from_db()
+    assert (other.state, mine.state) == (JobState.WAITING, JobState.DONE)
 
 
 def test_a_job_that_cannot_go_on_says_why(kinds: None) -> None:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from ingestion.admin import beat, channels, logs, mappings
+from ingestion.admin import beat, channels, drift_lists, gaps, imports, logs, mappings, status
+from ingestion.admin.calibration import pages
 
-__all__ = ["beat", "channels", "logs", "mappings"]
+__all__ = [
+    "beat",
+    "channels",
+    "drift_lists",
+    "gaps",
+    "imports",
+    "logs",
+    "mappings",
+    "pages",
+    "status",
+]

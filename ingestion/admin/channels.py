@@ -22,16 +22,16 @@ from devices.admin.base import VisibleOnly, link
 from devices.admin.history import VersionedAdmin
 from devices.models import Device, ThingSpeakChannel
 from ingestion import dispatch
-from ingestion.admin import proposal_forms, words
+from ingestion.admin import drift, proposal_forms, words
 from ingestion.admin.channel_form import CONFIRM, ChannelForm
 from ingestion.admin.columns import PollingColumns, is_asked
 from ingestion.admin.drift import AcceptsFieldNames
 from ingestion.admin.mappings import MappingInline
-from ingestion.drift import renamed_fields
+from ingestion.admin.recompute import stale_notices
 from ingestion.equipment import equipment
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
 
-_SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
+SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _CHANGES_THE_QUESTION = {"connection", "channel_id", "read_key", "enabled"}
 
 
@@ -58,13 +58,27 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     inlines = [MappingInline]
     actions = ["poll_chosen_now", "accept_names"]
     ask_with = staticmethod(equipment)
-    polling_lines = [("state", "last_success", "next_poll"), ("cursor", "counters"), "logs"]
-    polling_fields = ["state", "last_success", "next_poll", "cursor", "counters", "logs"]
+    polling_lines = [
+        ("state", "last_success", "next_poll"),
+        ("cursor", "counters"),
+        "completeness",
+        "logs",
+    ]
+    polling_fields = [
+        "state", "last_success", "next_poll", "cursor", "counters", "completeness", "logs",
+    ]  # fmt: skip
 
     class Media:
         """Own style and script of the verification table, for both skins."""
 
-        css = {"all": ["admin_pages/verify.css"]}
+        css = {
+            "all": [
+                "admin_pages/verify.css",
+                "admin_pages/completeness.css",
+                "admin_pages/drift.css",
+                "admin_pages/calibrate.css",
+            ]
+        }
         js = ["admin_pages/verify.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -128,9 +142,10 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
         found = form.verification
         return {
             # The skin's own buttons would save without the mappings that are on the page.
-            **(dict.fromkeys(_SAVE_BUTTONS, False) if choosing else {}),
+            **(dict.fromkeys(SAVE_BUTTONS, False) if choosing else {}),
             "verification": found,
-            "renamed": renamed_fields(form.channel) if form.channel.pk else [],
+            **drift.panel(form.channel),
+            "stale": stale_notices(form.channel) if form.channel.pk else [],
             "last_entry": words.moment(found.last.at) if found and found.last else "",
             "proposals": form.table,
             "known_metrics": metrics_known_to(form.channel) if choosing else [],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from devices.admin.base import link
 from devices.models import Source
 from ingestion.admin import words
+from ingestion.admin.strip import completeness_strip
 from ingestion.models import PollState
 
 
@@ -65,6 +68,11 @@ class PollingColumns:
             return "no polls yet"
         return f"{state.misses} polls without a reading that was due, {state.failures} failed polls"
 
+    @admin.display(description="completeness, last 28 days")
+    def completeness(self, row: Source) -> SafeString | str:
+        """How much of each day was read."""
+        return completeness_strip(row, timezone.now())
+
     @admin.display(description="look into")
     def logs(self, row: Source) -> SafeString:
         """Links to everything that is logged about the channel, and to its device."""
@@ -72,6 +80,7 @@ class PollingColumns:
             words.list_of("polllog", row, "Poll log"),
             words.list_of("rejection", row, "Rejections"),
             words.list_of("gap", row, "Gaps"),
+            link(f"{reverse('admin:ingestion_gap_add')}?source={row.pk}", "Read a range again"),
             link(row.device.get_absolute_url(), "Device's dashboard"),
         ]
         return format_html_join(" · ", "{}", ((one,) for one in links))

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from devices.admin.base import ReadOnlyAdmin, VisibleOnly, link
 from devices.models import Source, SourceKind
 from ingestion.admin import words
-from ingestion.models import Gap, PollLog, PollState, Rejection, SourceEvent
+from ingestion.models import PollLog, PollState, Rejection, SourceEvent
 
 COMMUNITY = ("source__device__community", VisibleOnly)
 SEARCH = ["source__device__name", "=source__thingspeakchannel__channel_id"]
@@ -159,18 +159,6 @@ class RejectionAdmin(OfSource):
     def reason_words(self, row: Rejection) -> str:
         """The reason in words."""
         return words.reason(row.reason)
-
-
-@admin.register(Gap)
-class GapAdmin(OfSource):
-    """Ranges that were not read yet, or are lost at the source."""
-
-    list_display = [
-        "source_link", "community", "since", "until", "state", "entries", "next_try_at", "message",
-    ]  # fmt: skip
-    list_display_links = ["since"]
-    list_filter = ["state", COMMUNITY, "found_at"]
-    search_fields = [*SEARCH, "message"]
 
 
 @admin.register(SourceEvent)

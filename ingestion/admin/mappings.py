@@ -6,26 +6,68 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
+from devices import units
 from devices.admin import skin
-from devices.admin.base import ScopedInline, VisibleOnly
+from devices.admin.base import ScopedInline, VisibleOnly, link
 from devices.admin.history import VersionedAdmin
 from devices.models import FieldMapping, Metric, Source
+from devices.models.calibration import LITRES
+from ingestion.admin.recompute import Recomputes, stale_notices
 from ingestion.models import PollState
 
 FIELDS = tuple(f"field{number}" for number in range(1, 9))
 
 
-class MappingInline(ScopedInline, skin.TabularInline):
+class CalibrationColumn:
+    """How a mapping is calibrated now, and the way to change it."""
+
+    @admin.display(description="calibration")
+    def calibration(self, row: FieldMapping) -> SafeString | str:
+        """The newest calibration and where to make another one."""
+        if row._state.adding:
+            return "after saving"
+        page = reverse("admin:devices_calibrationversion_add")
+        links = [link(f"{page}?of={row.pk}", "Calibrate…")]
+        versions = list(row.calibrations.all())
+        if versions:
+            newest = reverse("admin:devices_calibrationversion_change", args=[versions[0].pk])
+            links.insert(0, link(newest, str(versions[0])))
+        if _measures_depth(row):
+            links.append(link(f"{page}?of={row.pk}&volume=1", "Also compute volume…"))
+        items = format_html_join("", "<span>{}</span>", ((one,) for one in links))
+        return format_html('<span class="calibrate-links">{}</span>', items)
+
+
+def _measures_depth(row: FieldMapping) -> bool:
+    """Whether the metric is a length whose field feeds no volume yet."""
+    if units.conversion("cm", row.metric.unit) is None:
+        return False
+    siblings = FieldMapping.objects.filter(source=row.source_id, field=row.field)
+    found = siblings.values_list("metric__unit", flat=True)
+    return not any(units.conversion(LITRES, unit) for unit in found)
+
+
+class MappingInline(CalibrationColumn, ScopedInline, skin.TabularInline):
     """A channel's mappings; its own labels and the device's metrics are the choices."""
 
     model = FieldMapping
     fields = [
-        "field", "metric", "data_type", "decimal_mark", "scale", "offset", "unit", "minimum",
-        "maximum", "enabled",
+        "field", "metric", "calibration", "data_type", "decimal_mark", "scale", "offset", "unit",
+        "minimum", "maximum", "enabled",
     ]  # fmt: skip
+    readonly_fields = ["calibration"]
     verbose_name_plural = "field mappings: which field feeds which metric"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The mappings with their metrics and calibrations."""
+        rows = super().get_queryset(request)
+        return rows.select_related("metric").prefetch_related("calibrations")
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Mappings of this channel's device only."""
@@ -48,7 +90,7 @@ def _field_choice(source: Source) -> forms.ChoiceField:
 
 
 @admin.register(FieldMapping)
-class FieldMappingAdmin(VersionedAdmin):
+class FieldMappingAdmin(CalibrationColumn, Recomputes, VersionedAdmin):
     """All mappings, to search and correct; new ones are added on their channel's page."""
 
     list_display = ["field", "source", "metric", "data_type", "scale", "offset", "unit", "enabled"]
@@ -58,12 +100,13 @@ class FieldMappingAdmin(VersionedAdmin):
         "source__device__name", "metric__name", "metric__label",
         "=source__thingspeakchannel__channel_id",
     ]  # fmt: skip
-    readonly_fields = ["source", "field", "metric"]
+    readonly_fields = ["source", "field", "metric", "calibration"]
+    change_form_template = "admin/devices/fieldmapping/change_form.html"
     fieldsets = [
         (None, {"fields": ["source", "field", "metric", "enabled"]}),
         (
             "How its text becomes a value",
-            {"fields": ["data_type", "decimal_mark", ("scale", "offset"), "unit"]},
+            {"fields": ["data_type", "decimal_mark", ("scale", "offset"), "unit", "calibration"]},
         ),
         ("Valid range", {"fields": [("minimum", "maximum")]}),
     ]
@@ -71,3 +114,22 @@ class FieldMappingAdmin(VersionedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A mapping is added on its channel's page."""
         return False
+
+    class Media:
+        """Notices and links of calibrations."""
+
+        css = {"all": ["admin_pages/calibrate.css"]}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The page, with what older settings left behind."""
+        mapping = self.get_object(request, object_id)
+        shown: dict[str, Any] = {}
+        if mapping is not None and self.has_view_permission(request, mapping):
+            shown["stale"] = stale_notices(mapping.source)
+        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})

@@ -1,4 +1,4 @@
-"""From a received row to typed values: decimal mark, unit, scale, conversion, range. Pure.
+"""From a received row to typed values: text, number, calibration, conversion, range. Pure.
 
 Numbers are read strictly: what a person would not call a plain decimal number is refused with a
 reason, never guessed. Each value is refused alone; its neighbours in the row are kept.
@@ -6,15 +6,24 @@ reason, never guessed. Each value is refused alone; its neighbours in the row ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text, shown
-from ingestion.normalise.rules import DataType, FieldRule, Value
+from ingestion.normalise.rules import DataType, FieldRule, Stretch, Value, held_metrics
 from ingestion.normalise.values import ValueRefused, read
 
-__all__ = ["FUTURE_TOLERANCE", "DataType", "FieldRule", "Normalised", "Value", "normalise"]
+__all__ = [
+    "FUTURE_TOLERANCE",
+    "DataType",
+    "FieldRule",
+    "Normalised",
+    "Stretch",
+    "Value",
+    "held_metrics",
+    "normalise",
+]
 
 FUTURE_TOLERANCE = timedelta(minutes=10)
 """How far ahead of our clock a row's time may be: clocks of devices and servers differ a little."""
@@ -51,10 +60,10 @@ def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normal
     fields = entry.fields
     for rule in rules:
         raw = fields.get(rule.field)
-        if raw is None:
+        if raw is None or (rule.held and rule.holds(entry.at)):
             continue
         try:
-            value = read(raw, rule)
+            value = read(raw, rule.at(entry.at) if rule.versions else rule)
         except ValueRefused as refused:
             refusal = _single(entry, rule.field, raw, refused)
             if refusal not in refusals:  # one field may feed several metrics
@@ -62,7 +71,7 @@ def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normal
             continue
         if value is not None:
             values[rule.metric] = value
-    if not values and not refusals and all(map(_blank, fields.values())):
+    if not (values or refusals) and _says_nothing(fields):
         refusals.append(_whole(entry, Reason.EMPTY_ROW, _EMPTY))
     return Normalised(values, refusals)
 
@@ -74,6 +83,10 @@ def _whole(entry: Entry, reason: Reason, detail: str) -> Refusal:
 def _single(entry: Entry, field: str, raw: FieldValue, refused: ValueRefused) -> Refusal:
     text = as_text(raw) or ""
     return Refusal(refused.reason, refused.detail, field, text, entry.at, entry.sequence)
+
+
+def _says_nothing(fields: Mapping[str, FieldValue]) -> bool:
+    return all(map(_blank, fields.values()))
 
 
 def _blank(value: FieldValue) -> bool:

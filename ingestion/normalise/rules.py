@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
+
+from devices.calibrations import Calibration
 
 DataType = Literal["float", "integer", "boolean", "text"]
 Value = float | int | bool | str
+Stretch = tuple[datetime | None, datetime | None]
+"""[since, until); None: without limit on that side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,11 @@ class FieldRule:
     number received x `scale` + `offset` is in `unit`; then x factor + shift (`convert`) is in the
     metric's unit, where `minimum` and `maximum` (both inclusive) apply. `unit` is also the one
     suffix accepted behind a number. Booleans and texts are neither scaled nor range-checked.
+    Entries of a `held` stretch are left out: they wait until somebody has decided about them.
+    A `calibration` takes the place of scale and offset.
+
+    `versions` are the rules of a calibrated field, newest first, each with the time from which it
+    holds (None: always); the rule itself holds before the first of them.
     Raises ValueError for a rule that could only produce nonsense.
     """
 
@@ -30,6 +41,9 @@ class FieldRule:
     convert: tuple[float, float] = (1.0, 0.0)
     minimum: float | None = None
     maximum: float | None = None
+    held: tuple[Stretch, ...] = ()
+    calibration: Calibration | None = None
+    versions: tuple[tuple[datetime | None, FieldRule], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse rules that could only produce nonsense."""
@@ -46,4 +60,32 @@ class FieldRule:
     @property
     def identity(self) -> bool:
         """Whether a number passes unchanged."""
-        return self.scale == 1.0 and self.offset == 0.0 and self.convert == (1.0, 0.0)
+        return (
+            self.calibration is None
+            and self.scale == 1.0
+            and self.offset == 0.0
+            and self.convert == (1.0, 0.0)
+        )
+
+    def at(self, instant: datetime) -> FieldRule:
+        """The rule that governs an entry of this (aware) time."""
+        for since, rule in self.versions:
+            if since is None or since <= instant:
+                return rule
+        return self
+
+    def holds(self, at: datetime) -> bool:
+        """Whether an entry of that time (aware) waits."""
+        return any(
+            (since is None or since <= at) and (until is None or at < until)
+            for since, until in self.held
+        )
+
+
+def held_metrics(rules: Iterable[FieldRule], at: datetime) -> set[int]:
+    """Metrics that get nothing from an entry of that time (aware), because it waits."""
+    held: set[int] = set()
+    fed: set[int] = set()
+    for rule in rules:
+        (held if rule.holds(at) else fed).add(rule.metric)
+    return held - fed

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 
+from devices.calibrations import Beyond, Calibration
 from devices.readings.samples import LARGEST
 from ingestion.entries import FieldValue, Reason, as_text, storable
 from ingestion.normalise.rules import FieldRule, Value
@@ -190,12 +191,28 @@ def _diagnosis(text: str, rule: FieldRule) -> Reason:
 
 def _scaled(number: float, rule: FieldRule) -> float:
     factor, shift = rule.convert
-    value = (number * rule.scale + rule.offset) * factor + shift
+    if rule.calibration is None:
+        value = (number * rule.scale + rule.offset) * factor + shift
+    else:
+        value = _calibrated(number, rule.calibration) * factor + shift
     if not math.isfinite(value):
         raise ValueRefused(Reason.NOT_FINITE)
     if abs(value) > LARGEST:
         raise ValueRefused(Reason.TOO_LARGE, _NO_MEASUREMENT)
     return value
+
+
+def _calibrated(number: float, calibration: Calibration) -> float:
+    try:
+        return calibration.apply(number)
+    except Beyond as error:
+        raise ValueRefused(
+            Reason.BEYOND_CALIBRATION,
+            f"{error}. If the number is right, correct the calibration or let it count what lies "
+            "beyond its ends; otherwise check the sensor.",
+        ) from None
+    except OverflowError:
+        raise ValueRefused(Reason.TOO_LARGE, _NO_MEASUREMENT) from None
 
 
 def _in_range(value: float, rule: FieldRule) -> float:

@@ -21,7 +21,7 @@ KIND = "recalculate"
 class Order:
     """What is to be recalculated: a source's entries with `since` <= at < `until`.
 
-    Both are aware; None means no limit on that side. `asked_at` is when it was (last) asked for.
+    Both are aware; None means no limit on that side. `asked_at`: when it was (last) asked for.
     """
 
     source: int
@@ -89,7 +89,7 @@ def request(
     with transaction.atomic():
         # Two requests at once become one job.
         Source.objects.select_for_update(no_key=True, of=("self",)).get(pk=source.pk)
-        for job in _unfinished(source.pk).filter(cursor={}).select_for_update():
+        for job in _unfinished(source.pk).filter(done=0).select_for_update():
             waiting = Order.of(job)
             if waiting.touches(order):
                 return _widened(job, waiting.with_(order), why)
@@ -114,9 +114,10 @@ def _unfinished(source: int) -> JobQuerySet:
 def _widened(job: Job, order: Order, why: str) -> Job:
     reasons: Mapping[str, None] = dict.fromkeys([*job.params["why"], why])
     params = {**order.params(), "why": list(reasons)}
-    # The token: a step under way began with the older stretch, and is undone.
+    # The token: a step under way began with the older stretch, and is undone. The cursor: polls
+    # that began before this change are others than those that it waited for.
     Job.objects.filter(pk=job.pk).update(
-        params=params, claim_token=F("claim_token") + 1, lease_until=None
+        params=params, cursor={}, claim_token=F("claim_token") + 1, lease_until=None
     )
     job.refresh_from_db()
     return job

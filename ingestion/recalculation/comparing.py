@@ -9,7 +9,7 @@ from datetime import datetime
 
 from devices.readings.samples import Origin, Received, Sample, Value
 from ingestion.entries import Entry, Refusal
-from ingestion.normalise import FieldRule, normalise
+from ingestion.normalise import FieldRule, held_metrics, normalise
 
 Identity = tuple[datetime, int]
 
@@ -46,8 +46,9 @@ def compare(
     """Compute a page of one source's entries anew and compare it with what its device stored.
 
     A stored value goes when its metric is `watched` and the entry gives it none, or one of another
-    kind (text for a number). Nothing else is touched. New values have the origin of what is stored
-    of their entry; where nothing is, they count as filled in later.
+    kind (text for a number); not while its field waits for a decision. Nothing else is touched.
+    New values have the origin of what is stored of their entry; where nothing is, they count as
+    filled in later.
     """
     known: dict[Identity, _Stored] = defaultdict(_Stored)
     for sample in stored:
@@ -64,6 +65,8 @@ def compare(
             for metric, value in before.values
             if metric in watched and not _replaced(value, result.values.get(metric))
         ]
+        if wrong and (waiting := held_metrics(rules, one.at)):
+            wrong = [(metric, value) for metric, value in wrong if metric not in waiting]
         gone += [
             Sample(one.device, one.at, one.sequence, {metric: value}, before.origin)
             for metric, value in wrong

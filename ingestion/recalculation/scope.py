@@ -10,7 +10,6 @@ from functools import cached_property
 from devices.models import FieldMapping, Metric, Source
 from devices.readings.samples import ReceivedRequest
 from devices.readings.store import get_store
-from ingestion.models import PollState
 from ingestion.rules import Rules, field_rules
 
 Identity = tuple[datetime, int]
@@ -33,7 +32,7 @@ class Scope:
     @classmethod
     def of(cls, source: Source) -> Scope:
         """Read the configuration; `source` comes with its mappings and their metrics."""
-        rules = field_rules(source, _labels(source))
+        rules = field_rules(source)
         usable = {rule.metric for rule in rules.usable}
         enabled = {one.metric_id for one in source.mappings.all() if one.enabled}
         metrics = frozenset(
@@ -66,12 +65,6 @@ class Scope:
             for identity in _identities(source, min(instants), max(instants)):
                 found |= {(metric, identity) for metric in metrics}
         return found
-
-
-def _labels(source: Source) -> Mapping[str, str] | None:
-    """The source's own names of its fields, as far as it told."""
-    state = PollState.objects.filter(pk=source.pk).first()
-    return state.labels if state and state.last_success_at else None
 
 
 def _once_fed(source: Source) -> set[int]:

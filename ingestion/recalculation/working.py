@@ -15,14 +15,14 @@ from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source
 from devices.readings.samples import Correction, Received, ReceivedRequest, Sample
 from devices.readings.store import get_store
-from ingestion.dispatch import LEASE
-from ingestion.models import EventKind, Gap, PollState, SourceEvent
-from ingestion.recalculation.asking import Order, earlier
+from ingestion import rejections
+from ingestion.models import EventKind, SourceEvent
+from ingestion.recalculation.asking import Order
 from ingestion.recalculation.comparing import compare
 from ingestion.recalculation.rejections import withdraw
 from ingestion.recalculation.scope import Scope
+from ingestion.recalculation.waiting import has_begun, why_waiting
 from ingestion.recalculation.words import told
-from ingestion.rejections import record_refusals
 from ingestion.tell import tell_recalculated
 
 PAGE = 2_000
@@ -48,12 +48,15 @@ def step(job: Job, now: datetime) -> Progress:
     source = _source(order)
     report: dict[str, Any] = dict(job.report)
     total = job.total
-    if not job.cursor and (why := _wait(job, order, now)):
-        return Progress(0, None, {}, message=why, pause=PAUSE)
+    begun = has_begun(job)
+    if not begun:
+        why, waiting = why_waiting(job, source.pk, now)
+        if why:
+            return Progress(0, None, waiting, message=why, again_in=PAUSE)
     scope = Scope.of(source)
-    if not job.cursor:
+    if not begun:
         total, report = _begin(order, scope)
-    page = _of_device(_read(order, _place(job.cursor)), source.device_id)
+    page = _of_device(_read(order, _place(job.cursor if begun else {})), source.device_id)
     if page:
         _add(report, _recalculate(scope, page, now))
     done = job.done + len(page)
@@ -66,28 +69,24 @@ def step(job: Job, now: datetime) -> Progress:
     return Progress(done, max(total or 0, done), cursor, finished, message, report)
 
 
-def _source(order: Order) -> Source:
+def cancelled(job: Job, now: datetime) -> None:
+    """Enter what was done before somebody stopped the job; it stays."""
+    source = _found(Order.of(job))
+    if source is not None and job.done:
+        _conclude(job, source, job.report, now, stopped=True)
+
+
+def _found(order: Order) -> Source | None:
     found = Source.objects.select_related("device__community")
-    source = found.prefetch_related("mappings__metric").filter(pk=order.source).first()
+    mapped = found.prefetch_related("mappings__metric", "mappings__calibrations")
+    return mapped.filter(pk=order.source).first()
+
+
+def _source(order: Order) -> Source:
+    source = _found(order)
     if source is None:
         raise JobFailed("The source was deleted meanwhile; there is nothing to recalculate.")
     return source
-
-
-def _wait(job: Job, order: Order, now: datetime) -> str:
-    """Why the job cannot begin yet; empty when it can.
-
-    A poll that began before the change may still store readings the old way: it holds a lease, and
-    without one it stores nothing.
-    """
-    if earlier(job):
-        return "Waits for an earlier recalculation of the same source."
-    if now < order.asked_at + LEASE:
-        polled = PollState.objects.filter(pk=order.source, lease_until__gt=now)
-        filled = Gap.objects.filter(source=order.source, lease_until__gt=now)
-        if polled.exists() or filled.exists():
-            return "Waits for a poll under way."
-    return ""
 
 
 def _begin(order: Order, scope: Scope) -> tuple[int, dict[str, Any]]:
@@ -100,7 +99,7 @@ def _begin(order: Order, scope: Scope) -> tuple[int, dict[str, Any]]:
         **dict.fromkeys(("recomputed", "changed", "new", "removed", "too_old"), 0),
         "refused": {},
         "not_recomputed": lost,
-        "received_from": first[0].at.isoformat() if first else None,
+        "received_from": first[0].at.isoformat() if first else "",
         "left_out": scope.held_back,
     }
     return store.received_count(ReceivedRequest(order.source, order.since, order.until)), report
@@ -111,7 +110,7 @@ def _place(cursor: Mapping[str, Any]) -> tuple[datetime, int] | None:
 
 
 def _read(order: Order, after: tuple[datetime, int] | None) -> Sequence[Received]:
-    request = ReceivedRequest(order.source, order.since, order.until, PAGE, after)
+    request = ReceivedRequest(order.source, order.since, order.until, limit=PAGE, after=after)
     return get_store().received(request)
 
 
@@ -156,7 +155,7 @@ def _once(scope: Scope, page: Sequence[Received], now: datetime) -> Counter[str]
     foreign = scope.not_ours(identities)
     gone = [one for one in differences.gone if not _is_foreign(one, foreign)]
     correction = store.correct(differences.samples, gone)
-    record_refusals(scope.source, differences.refusals, now)
+    rejections.record({scope.source.pk: differences.refusals}, now)
     withdraw(scope.source, scope.rules.usable, page, differences.refusals)
     refused = {f"refused:{reason}": count for reason, count in differences.reasons.items()}
     return _counted(correction) + Counter(refused)
@@ -197,9 +196,11 @@ def _add(report: dict[str, Any], counts: Counter[str]) -> None:
     report["refused"] = refused
 
 
-def _conclude(job: Job, source: Source, report: Mapping[str, Any], now: datetime) -> None:
+def _conclude(
+    job: Job, source: Source, report: Mapping[str, Any], now: datetime, *, stopped: bool = False
+) -> None:
     """Enter what happened, and have pages with older charts load them anew."""
-    text = " ".join([*job.params["why"], told(report)])
+    text = " ".join([*job.params["why"], *(["Stopped."] if stopped else []), told(report)])
     SourceEvent.objects.create(
         source=source, at=now, kind=EventKind.RECALCULATED, text=text[:500], by=job.created_by
     )

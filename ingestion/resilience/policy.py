@@ -20,6 +20,9 @@ class RatePolicy:
     sliding-window server from counting one too many. A refusal without Retry-After pauses for
     `pause_s`; one with it for that long, at most `pause_max_s`. Each halves the rate, never below
     `slowest` of it; `recovery` of the full rate returns per window.
+
+    `revision` grows with every change that people make: whoever still holds an older policy of the
+    same account is governed by the newer one.
     """
 
     limit: int
@@ -29,6 +32,7 @@ class RatePolicy:
     pause_max_s: float = 6 * 3600.0
     slowest: float = 0.05
     recovery: float = 0.05
+    revision: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values without meaning."""

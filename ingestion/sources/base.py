@@ -56,6 +56,7 @@ class Facts:
     latitude: float | None = None  # degrees north, WGS 84
     longitude: float | None = None  # degrees east
     updated_at: datetime | None = None
+    created_at: datetime | None = None  # of the source itself; its first entry is never older
 
 
 @dataclass(frozen=True, slots=True)

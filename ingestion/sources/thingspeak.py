@@ -271,7 +271,7 @@ def _facts(channel: Mapping[str, Any]) -> Facts:
     longitude = _degrees(channel.get("longitude"), 180)
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
         latitude = longitude = None  # ThingSpeak writes 0.0 for a place that was never set
-    updated_at = read_time(channel.get("updated_at"))
+    updated_at, created_at = (read_time(channel.get(one)) for one in ("updated_at", "created_at"))
     return Facts(
         remote_id=None if number is None else str(number),
         name=_label(channel.get("name")),
@@ -280,6 +280,7 @@ def _facts(channel: Mapping[str, Any]) -> Facts:
         latitude=latitude,
         longitude=longitude,
         updated_at=None if isinstance(updated_at, Reason) else updated_at,
+        created_at=None if isinstance(created_at, Reason) else created_at,
     )
 
 

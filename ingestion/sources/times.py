@@ -35,6 +35,8 @@ def read_time(raw: object) -> datetime | Reason:
     """
     if not isinstance(raw, str):
         return Reason.UNREADABLE_TIME
+    if (at := _as_usual(raw)) is not None:
+        return at if at >= _EPOCH else Reason.BEFORE_1970
     text = raw.strip()
     found = _FORM.fullmatch(text)
     if found is None:
@@ -48,6 +50,16 @@ def read_time(raw: object) -> datetime | Reason:
     except (ValueError, OverflowError):
         return Reason.UNREADABLE_TIME
     return at if at >= _EPOCH else Reason.BEFORE_1970
+
+
+def _as_usual(raw: str) -> datetime | None:
+    """A time in the form that almost all have, 2026-11-20T21:58:00Z; None for any other."""
+    if len(raw) != 20 or raw[4::3] != "--T::Z" or not raw.isascii():
+        return None
+    try:
+        return datetime.fromisoformat(raw)
+    except ValueError:
+        return None
 
 
 def _padded(clock: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from devices.jobs import work_on_jobs
 from devices.models import (
     Community,
     Connection,
@@ -65,8 +66,21 @@ class Stack:
         return done
 
     def run(self, seconds: int) -> None:
-        for _ in range(seconds):
+        """Tick for so long; a worker that waits for its slot lets time pass too."""
+        end = self.at + timedelta(seconds=seconds)
+        while self.at < end:
             self.tick()
+
+    def work(self) -> int:
+        """Carry out the jobs that wait; a second passes with each look at the clock."""
+
+        def clock() -> datetime:
+            self.at += timedelta(seconds=1)
+            return self.at
+
+        steps = work_on_jobs(clock, timedelta(minutes=10))
+        self.show_clock()
+        return steps
 
     def read_everything(self, most: int = 500) -> None:
         """Tick until every source was polled and no gap is open."""

@@ -18,12 +18,14 @@ from django.utils import timezone
 from devices.alerts.models import Alert, Kind, Severity
 from devices.models import Device, FieldMapping, Metric, ThingSpeakChannel
 from devices.tests.scene import Scene, Village, browser
-from ingestion.models import Gap, PollLog, PollState, Rejection
+from ingestion.enrolment import new_state
+from ingestion.models import Gap, PollLog, Rejection
 
 LISTED = (
     "devices.Community", "devices.Connection", "devices.DeviceType", "devices.Device",
     "devices.Metric", "devices.ThingSpeakChannel", "devices.FieldMapping", "ingestion.PollState",
-    "ingestion.PollLog", "ingestion.Rejection", "ingestion.Gap", "alerts.Alert", "auth.User",
+    "ingestion.PollLog", "ingestion.Rejection", "ingestion.Gap", "ingestion.Import", "devices.Job",
+    "alerts.Alert", "auth.User",
     "auth.Group", "axes.AccessAttempt", "axes.AccessLog", "axes.AccessFailureLog",
     "django_celery_beat.PeriodicTask", "django_celery_beat.IntervalSchedule",
     "django_celery_beat.CrontabSchedule",
@@ -52,13 +54,15 @@ def everything_about(village: Village, number: int) -> None:
         device=device, connection=village.connection, channel_id=1000 + number
     )
     FieldMapping.objects.create(source=source, field="field1", metric=metric)
-    PollState.objects.create(source=source, next_poll_at=now, claim_order=now)
+    new_state(source, now).save()
     PollLog.objects.create(source=source, at=now, lane="live", outcome="ok", duration_ms=12)
     Rejection.objects.create(
         source=source, received_at=now, reason="not_a_number", detail="No number.", raw="abc",
         fingerprint=str(number),
     )  # fmt: skip
-    Gap.objects.create(source=source, since=now, until=now, found_at=now, next_try_at=now)
+    Gap.objects.create(
+        source=source, since=now, until=now, range_until=now, found_at=now, next_try_at=now
+    )
     Alert.objects.create(
         key=str(number), kind=Kind.DEVICE_OFFLINE, severity=Severity.CRITICAL, text="silent",
         community=village.community, device=device, opened_at=now,
@@ -171,6 +175,10 @@ for path in ("thingspeakchannel/add/", "device/", "connection/add/"):
     assert b"unfold" not in answer.content, path
 assert b"_verify" in client.get("/admin/devices/thingspeakchannel/add/").content
 assert client.get("/admin/django_celery_beat/periodictask/add/").status_code == 200
+for path in ("", "now/", "levels/"):
+    answer = client.get("/admin/ingestion/status/" + path)
+    assert answer.status_code == 200, path
+    assert b"unfold" not in answer.content, path
 """
 
 

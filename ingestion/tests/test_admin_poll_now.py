@@ -10,7 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from devices.tests.scene import Scene, browser
+from ingestion.enrolment import new_state
 from ingestion.models import PollState
+from ingestion.models.poll_state import BY_HAND
 
 LIST = "admin:devices_thingspeakchannel_changelist"
 
@@ -21,7 +23,7 @@ def scene(db: None) -> Scene:
     scene = Scene.make()
     later = timezone.now() + timedelta(hours=1)
     for village in (scene.hill, scene.valley):
-        PollState.objects.create(source=village.channel, next_poll_at=later, claim_order=later)
+        new_state(village.channel, later).save()
     return scene
 
 
@@ -29,7 +31,7 @@ def due(scene: Scene) -> list[bool]:
     """Whether Hill's and Valley's channels are due now."""
     now = timezone.now()
     states = [PollState.objects.get(source=one.channel) for one in (scene.hill, scene.valley)]
-    return [state.next_poll_at <= now and state.claim_order <= now for state in states]
+    return [state.next_poll_at <= now and state.urgency == BY_HAND for state in states]
 
 
 def button(scene: Scene) -> str:

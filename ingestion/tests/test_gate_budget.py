@@ -18,6 +18,17 @@ def test_slots_are_evenly_spaced_and_start_with_one(gate: Gate) -> None:
         booked.offset_s(4)
 
 
+def test_slots_are_told_in_the_gates_own_time(handle: Handle, gate: Gate) -> None:
+    gate.reserve(GROUP, RATE, 1, 0)
+    handle.advance(0.25)
+    now = gate.now()
+    booked = gate.reserve(GROUP, RATE, 3, 10)
+    starts = [booked.starts_at(slot) - now for slot in range(3)]
+    assert starts == pytest.approx([0.75, 1.75, 2.75], abs=1e-6)
+    with pytest.raises(IndexError):
+        booked.starts_at(3)
+
+
 def test_without_a_free_slot_the_wait_is_told_and_nothing_is_booked(
     handle: Handle, gate: Gate
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from devices.models import Connection
 from ingestion.housekeeping import prune_logs
-from ingestion.models import Lane, PollLog
+from ingestion.models import Gap, GapReason, GapState, Lane, PollLog
 from ingestion.tests import stack as network
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -29,3 +29,31 @@ def test_troubles_are_remembered_longer_than_successes() -> None:
     prune_logs(NOW)
     left = PollLog.objects.order_by("at").values_list("outcome", flat=True)
     assert list(left) == ["timeout", "ok"]
+
+
+@pytest.mark.django_db
+def test_gap_rows_do_not_grow_without_bound() -> None:
+    source = network.channel(Connection.objects.create(name="Account"))
+    for days, state, reason in [
+        (29, GapState.FILLED, GapReason.UNREAD),
+        (31, GapState.FILLED, GapReason.UNREAD),
+        (31, GapState.FILLED, GapReason.REQUESTED),
+        (364, GapState.LOST, GapReason.NUMBERS),
+        (366, GapState.LOST, GapReason.NUMBERS),
+        (366, GapState.CANCELLED, GapReason.REQUESTED),
+        (999, GapState.OPEN, GapReason.UNREAD),
+    ]:
+        at = NOW - timedelta(days=days)
+        closed = None if state == GapState.OPEN else at
+        Gap.objects.create(
+            source=source, state=state, reason=reason, since=at, until=at, range_until=at,
+            found_at=at, next_try_at=at, closed_at=closed,
+        )  # fmt: skip
+    prune_logs(NOW)
+    left = Gap.objects.order_by("found_at").values_list("state", "reason")
+    assert list(left) == [
+        (GapState.OPEN, GapReason.UNREAD),
+        (GapState.LOST, GapReason.NUMBERS),
+        (GapState.FILLED, GapReason.REQUESTED),
+        (GapState.FILLED, GapReason.UNREAD),
+    ]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.jobs import cancel
 from devices.models import DataType, FieldMapping, Job, JobState, Metric, ThingSpeakChannel
 from devices.readings.models import Received
 from devices.readings.rollups import roll_up
@@ -15,11 +16,10 @@ from devices.readings.samples import Origin, Sample
 from devices.readings.store import get_store
 from devices.readings.tests.network import recomputed
 from devices.readings.tests.test_rollups import TIERS, assert_same, stored
-from ingestion.dispatch import LEASE
-from ingestion.models import EventKind, Gap, PollState, Rejection, SourceEvent
+from ingestion import rejections
+from ingestion.models import EventKind, Gap, MappingPause, PollState, Rejection, SourceEvent
 from ingestion.recalculation import request, working
 from ingestion.recalculation.comparing import Differences, compare
-from ingestion.rejections import record_refusals
 from ingestion.tests.recalculated import FAR, START, Scene
 
 pytestmark = pytest.mark.django_db
@@ -98,18 +98,18 @@ def test_what_nobody_computes_any_more_goes(scene: Scene, how: str) -> None:
 
 
 def test_a_paused_mapping_keeps_its_readings(scene: Scene) -> None:
-    """Its field was renamed: by today's rules nothing could be said of it."""
-    scene.receive(["1", "2"])
-    scene.correct(remote_label="Level", scale=10.0)
-    PollState.objects.create(
-        source=scene.channel, next_poll_at=FAR, claim_order=FAR, last_success_at=START,
-        labels={"field1": "Temperature"},
+    """Its field changed: of entries that wait for a decision nothing could be said."""
+    scene.receive(["1", "2", "3"])
+    scene.correct(scale=10.0)
+    MappingPause.objects.create(
+        mapping=scene.mapping, source=scene.channel, kind="renamed", since=scene.at(1),
+        found_at=START, text="The source's field1 was renamed.",
     )  # fmt: skip
 
     job = scene.recalculate()
 
-    assert scene.values() == [1.0, 2.0]
-    assert "is now called “Temperature”" in job.message
+    assert scene.values() == [10.0, 2.0, 3.0]
+    assert "The source's field1 was renamed." in job.message
 
 
 def test_only_the_stretch_that_was_asked_for_changes(scene: Scene) -> None:
@@ -190,24 +190,41 @@ def test_a_killed_worker_goes_on_where_it_was(
     scene.correct(scale=2.0)
     job = scene.ask()
     pages = iter([1, 2])
+    real = rejections.record
 
-    def dies_in_the_third(*args: Any) -> int:
+    def dies_in_the_third(*args: Any) -> Any:
         if next(pages, None) is None:
             raise Killed
-        return record_refusals(*args)
+        return real(*args)
 
-    monkeypatch.setattr(working, "record_refusals", dies_in_the_third)
+    monkeypatch.setattr(rejections, "record", dies_in_the_third)
     with pytest.raises(Killed):
         scene.work()
     job.refresh_from_db()
     assert (job.done, job.total) == (20, 35)
     scene.now += timedelta(minutes=5)
-    monkeypatch.setattr(working, "record_refusals", record_refusals)
+    monkeypatch.setattr(rejections, "record", real)
     scene.work()
 
     job.refresh_from_db()
     assert (job.state, job.done, job.report["changed"]) == (JobState.DONE, 35, 34)  # 0 stays 0
     assert scene.values() == [2.0 * n for n in range(35)]
+
+
+def test_what_a_stopped_job_did_stays_and_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "PAGE", 1)
+    scene.receive(["1", "2", "3"])
+    scene.correct(scale=10.0)
+    job = scene.ask()
+    scene.work(seconds=4)
+    cancel(job, scene.now)
+    scene.work()
+
+    assert scene.values() == [10.0, 2.0, 3.0]
+    (event,) = SourceEvent.objects.all()
+    assert event.text == "Corrected. Stopped. 1 entry recalculated: 1 changed."
 
 
 def test_an_entry_revised_meanwhile_has_the_last_word(
@@ -273,32 +290,44 @@ def test_a_request_after_one_that_has_begun_follows_it(
     assert scene.values() == [100.0, 200.0, 300.0]
 
 
-def test_a_poll_under_way_ends_first(scene: Scene) -> None:
-    """It began with the old mapping and may still store by it."""
+def test_polls_that_began_before_the_change_end_first(scene: Scene) -> None:
+    """They know the old mapping and may still store by it; later ones know the new one."""
     scene.receive(["1"])
-    held = scene.now + timedelta(seconds=20)
+    held = scene.now + timedelta(seconds=30)
     state = PollState.objects.create(
-        source=scene.channel, next_poll_at=FAR, claim_order=FAR, lease_until=held
+        source=scene.channel,
+        connection=scene.channel.connection,
+        next_poll_at=FAR,
+        lease_until=FAR,
+        claim_token=7,
     )
+    Gap.objects.create(
+        source=scene.channel, since=START, until=FAR, range_until=FAR, found_at=START,
+        next_try_at=FAR, lease_until=held,
+    )  # fmt: skip
     job = scene.ask()
     scene.work(seconds=5)
     job.refresh_from_db()
-    assert (job.done, job.message) == (0, "Waits for a poll under way.")
+    assert (job.done, job.message) == (0, "Waits for a poll that began before the change.")
 
-    scene.now = held
-    Gap.objects.create(
-        source=scene.channel, since=START, until=FAR, found_at=START, next_try_at=FAR,
-        lease_until=FAR,
-    )  # fmt: skip
+    state.claim_token = 8  # claimed anew since: that poll has the new mapping
+    state.save()
     scene.work(seconds=5)
     job.refresh_from_db()
     assert job.done == 0
-    scene.now += LEASE  # no lease lasts so long: whoever held it then holds it no more
-    state.lease_until = FAR
+    again = scene.ask()
+    assert again.pk == job.pk
+
+    scene.now = held
+    scene.work(seconds=5)
+    job.refresh_from_db()
+    assert job.done == 0, "asked again meanwhile: the poll of then counts"
+    state.claim_token = 9
     state.save()
+    scene.now += timedelta(seconds=5)
     scene.work()
     job.refresh_from_db()
-    assert job.state == JobState.DONE
+    assert (job.state, job.done) == (JobState.DONE, 1)
 
 
 def test_a_deleted_source_is_told(scene: Scene) -> None:

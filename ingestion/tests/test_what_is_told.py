@@ -46,7 +46,9 @@ def test_a_renamed_field_says_nothing_about_its_device(stack: Stack) -> None:
 
 def test_a_name_that_comes_back_brings_what_was_not_stored(stack: Stack) -> None:
     source = network.channel(
-        network.connection(stack.simulator), interval_s=10, history_from=stack.at
+        network.connection(stack.simulator),
+        interval_s=10,
+        history_from=stack.at - timedelta(minutes=20),
     )
     source.mappings.filter(field="field1").update(remote_label="Water Level (cm)")
     stack.run(60)
@@ -54,7 +56,7 @@ def test_a_name_that_comes_back_brings_what_was_not_stored(stack: Stack) -> None
     stack.run(400)
     stack.simulator.control(f"faults/{fault}", "DELETE")
     stack.run(60)
-    stack.read_everything()
+    stack.work()
     assert not Alert.objects.open().exists()
     assert sorted(stored(source)) == sorted(stored(source, "field2"))
 

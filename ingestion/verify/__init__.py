@@ -6,7 +6,7 @@ confirmed proposals into metrics and field mappings; demonstration and reports u
 
 from __future__ import annotations
 
-from ingestion.verify.asking import SAMPLES, Severity, Verification, verify_channel
+from ingestion.verify.asking import Severity, Verification, verify_channel
 from ingestion.verify.confirming import create_mappings, metrics_known_to
 from ingestion.verify.proposals import (
     KnownMetric,
@@ -17,6 +17,7 @@ from ingestion.verify.proposals import (
     preview,
     propose_mappings,
 )
+from ingestion.verify.remembering import SAMPLES
 
 __all__ = [
     "SAMPLES",

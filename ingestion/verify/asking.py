@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from devices.models import ThingSpeakChannel
 from ingestion.entries import Entry
-from ingestion.polling import Asked, Equipment, ask
+from ingestion.polling import Asked, Equipment
 from ingestion.resilience.classify import Kind
+from ingestion.resilience.freshcache import StillFetching
 from ingestion.resilience.gate import GateUnavailable
-from ingestion.sources.base import Fetched, Window
+from ingestion.sources.base import Facts, Fetched
 from ingestion.verify.confirming import metrics_known_to, with_mappings
 from ingestion.verify.proposals import Proposal, propose_mappings
-
-SAMPLES = 10
-"""Entries asked for: enough to guess types from, few enough never to be answered from a cache."""
+from ingestion.verify.remembering import Remembered, ask_once
 
 OLD = timedelta(days=1)
 """From here on the last entry is called old."""
-
-PATIENCE_S = 5.0
-"""How long a person waits for a slot of the request budget."""
 
 AHEAD = timedelta(minutes=10)
 """Entries further ahead of our clock cannot be measurements."""
@@ -49,6 +45,9 @@ class Verification:
     entries: Sequence[Entry] = ()
     proposals: Sequence[Proposal] = ()
     where: str = ""
+    facts: Facts | None = None
+    stale: bool = False
+    """Whether what is shown was said by an earlier answer, because this time none came."""
 
     @property
     def last(self) -> Entry | None:
@@ -87,12 +86,30 @@ def verify_channel(channel: ThingSpeakChannel, equipment: Equipment, now: dateti
     """
     channel.kind = channel.KIND
     try:
-        asked = ask(channel, Window(limit=SAMPLES), equipment, PATIENCE_S)
+        heard = ask_once(channel, equipment)
     except GateUnavailable:
         return Verification(Severity.BAD, _NO_GATE)
-    if asked.fetched is None:
-        return _refused(channel, asked)
-    return _answered(channel, asked.fetched, now)
+    except StillFetching as error:
+        return Verification(Severity.WARNING, str(error))
+    if heard.fetched is None:
+        return _refused(channel, heard.asked)
+    found = _answered(channel, heard.fetched, now)
+    return _dated(found, channel, heard, now)
+
+
+def _dated(
+    found: Verification, channel: ThingSpeakChannel, heard: Remembered, now: datetime
+) -> Verification:
+    """The same, saying how old the answer is where it is not of this moment."""
+    age = max(round((now - heard.at).total_seconds()), 0) if heard.at else 0
+    if heard.asked.fetched is not None:
+        return found
+    if heard.failed:
+        refused = _refused(channel, heard.asked)
+        text = f"{refused.message} Shown is what the channel said {age} s ago."
+        return replace(found, severity=Severity.BAD, message=text, where=refused.where, stale=True)
+    text = f"{found.message} (It said so {age} s ago; it was not asked again.)"
+    return replace(found, message=text, stale=heard.stale)
 
 
 def _refused(channel: ThingSpeakChannel, asked: Asked) -> Verification:
@@ -123,6 +140,7 @@ def _answered(channel: ThingSpeakChannel, fetched: Fetched, now: datetime) -> Ve
         "labels": labels,
         "entries": entries,
         "proposals": proposals,
+        "facts": facts,
     }
     if fetched.empty:
         return Verification(Severity.WARNING, _NO_ENTRIES, **found)

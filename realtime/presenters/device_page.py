@@ -19,6 +19,7 @@ from realtime.presenters.cards import (
     shown_decimals,
     value_text,
 )
+from realtime.presenters.completeness import completeness
 from realtime.presenters.facts import Fleet, SeenDevice, SeenSource
 from realtime.presenters.live import banners
 from realtime.presenters.rows import (
@@ -55,6 +56,9 @@ def device_context(request: HttpRequest, fleet: Fleet, live: Live) -> dict[str, 
         "chart_range": _range(request.GET.get("range", "")),
         "sources": [_source_view(one, details.get(one.source.pk)) for one in seen.sources],
         "entry": _last_entry(seen, details),
+        "completeness": completeness(
+            [one.source.pk for one in seen.sources], seen.device.community.zone, fleet.now
+        ),
         "alerts": alerts,
         "reason_in_alerts": page.reason in [alert.text for alert in alerts],
         "rejections_url": refused.url if refused else None,

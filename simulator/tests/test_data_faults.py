@@ -70,13 +70,37 @@ def test_labels_and_fields_can_change_swap_and_vanish(site: Site) -> None:
     site.fault("swap", channel=PUMP, first=3, second=4)
     shown = site.json(f"/channels/{PUMP}/feeds.json?results=3")
     assert shown["channel"]["field3"] == "Flow Rate (L/min)"
-    assert shown["feeds"][0]["field4"] == before["feeds"][0]["field3"]
+    assert shown["feeds"] == before["feeds"]  # what was sent before stays
     site.control("faults", "DELETE")
     site.fault("vanish", channel=PUMP, field=2)
     shown = site.json(f"/channels/{PUMP}/feeds.json?results=3")
     assert "field2" not in shown["channel"]
     assert "field2" not in shown["feeds"][0]
     assert shown["feeds"][0]["field3"] == before["feeds"][0]["field3"]
+
+
+def test_rows_after_a_swap_carry_each_others_values(site: Site) -> None:
+    site.fault("swap", channel=TANK, first=1, second=2, labels=False)
+    site.clock.run(at=NOW + 60)
+    query = f"/channels/{TANK}/feeds.json?minutes=1"
+    swapped = site.json(query)
+    site.control("faults", "DELETE")
+    plain = site.json(query)
+    assert swapped["channel"] == plain["channel"]
+    assert len(plain["feeds"]) > 3
+    assert [row["field1"] for row in swapped["feeds"]] == [row["field2"] for row in plain["feeds"]]
+
+
+def test_a_device_may_begin_to_send_another_unit(site: Site) -> None:
+    before = site.json(FEEDS)["feeds"]
+    site.fault("scale", channel=TANK, field=2, factor=1.8, offset=32, decimals=1)
+    assert site.json(FEEDS)["feeds"] == before
+    site.clock.run(at=NOW + 60)
+    query = f"/channels/{TANK}/feeds.json?minutes=1"
+    scaled = [row["field2"] for row in site.json(query)["feeds"]]
+    site.control("faults", "DELETE")
+    celsius = [float(row["field2"]) for row in site.json(query)["feeds"]]
+    assert scaled == [f"{one * 1.8 + 32:.1f}" for one in celsius]
 
 
 def test_a_wrong_key_closes_even_a_public_channel(site: Site) -> None:

@@ -9,7 +9,7 @@ import { Refresher } from "./refresh.js";
 import { paintFreshness, paintStates } from "./states.js";
 import { prepareTanks } from "./tank.js";
 import { showAlert } from "./toasts.js";
-import { paintReadings, paintTopic, repaintReadings } from "./values.js";
+import { forgetReadings, paintReadings, paintTopic, repaintReadings } from "./values.js";
 
 /** @typedef {import("./types.js").Reading} Reading */
 
@@ -90,6 +90,7 @@ function connect(chart, refresher) {
       chart?.reload();
     },
     onLost: () => {
+      forgetReadings();
       refresher.request();
       chart?.reload();
     },

@@ -115,6 +115,17 @@ export function repaintReadings() {
   paint(latest.values());
 }
 
+/**
+ * What is shown may be wrong by now, at the same instant (readings were recalculated) or at an older one (the newest
+ * was taken out): whatever is told next is painted.
+ */
+export function forgetReadings() {
+  latest.clear();
+  for (const element of document.querySelectorAll("[data-device] [data-at], [data-device][data-at]")) {
+    element.removeAttribute("data-at");
+  }
+}
+
 /** @param {Iterable<Reading>} readings */
 function paint(readings) {
   for (const reading of readings) {

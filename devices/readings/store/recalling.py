@@ -116,12 +116,13 @@ def held(engine: Engine, metrics: Collection[int], since: datetime, until: datet
 def received(engine: Engine, request: ReceivedRequest) -> list[Received]:
     """See `ReadingStore.received`."""
     where, params = _entries(engine, request)
+    direction, beyond = ("DESC", "<") if request.newest_first else ("ASC", ">")
     if request.after is not None:
-        where += " AND (at, sequence) > (%s, %s)"
+        where += f" AND (at, sequence) {beyond} (%s, %s)"
         params += [engine.instant(request.after[0]), request.after[1]]
     rows = engine.query(
         f"SELECT device_id, at, sequence, CAST(fields AS text) FROM {RECEIVED.name} "
-        f"WHERE {where} ORDER BY at, sequence LIMIT %s",
+        f"WHERE {where} ORDER BY at {direction}, sequence {direction} LIMIT %s",
         [*params, request.limit],
     )
     return [

@@ -212,6 +212,9 @@ def test_received_entries_come_in_pages(store: ReadingStore) -> None:
     assert page() == entries
     assert page(limit=3) == entries[:3]
     assert page(limit=3, after=(entries[2].at, entries[2].sequence)) == entries[3:6]
+    assert page(limit=2, newest_first=True) == entries[:4:-1]
+    newest = page(limit=2, newest_first=True)[-1]
+    assert page(limit=2, newest_first=True, after=(newest.at, newest.sequence)) == entries[4:2:-1]
     within: dict[str, Any] = {"since": minutes(START, 1), "until": minutes(START, 3)}
     assert page(**within) == entries[2:6]
     assert store.received_count(ReceivedRequest(9, **within)) == 4

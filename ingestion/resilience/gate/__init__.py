@@ -23,8 +23,10 @@ from ingestion.resilience.gate.base import (
     Passage,
     Reservation,
     Snapshot,
+    Trip,
     Verdict,
 )
+from ingestion.resilience.gate.budget import PausedBy
 from ingestion.resilience.gate.local import LocalGate
 from ingestion.resilience.gate.shared import RedisGate
 
@@ -36,8 +38,10 @@ __all__ = [
     "GateUnavailable",
     "LocalGate",
     "Passage",
+    "PausedBy",
     "RedisGate",
     "Reservation",
     "Snapshot",
+    "Trip",
     "Verdict",
 ]

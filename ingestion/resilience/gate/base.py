@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from ingestion.resilience.gate.budget import MICROS, PausedBy
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
 
 
@@ -34,13 +35,19 @@ class Reservation:
     granted: int
     wait_s: float
     interval_s: float
-    end: int  # server time in microseconds at which the slot after the last one begins
+    last: int  # server time in microseconds of the account's last booked slot
 
     def offset_s(self, slot: int) -> float:
         """Seconds after the reservation at which a granted slot may start."""
         if not 0 <= slot < self.granted:
             raise IndexError(f"slot {slot} of {self.granted}")
         return self.wait_s + slot * self.interval_s
+
+    def starts_at(self, slot: int) -> float:
+        """When a granted slot may start, in the gate's own time (`Gate.now`)."""
+        if not 0 <= slot < self.granted:
+            raise IndexError(f"slot {slot} of {self.granted}")
+        return self.last / MICROS - (self.granted - 1 - slot) * self.interval_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +102,42 @@ class CircuitState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """An account's budget now: seconds to its next free slot, of pause, and share of full rate."""
+    """An account's budget now, and why it stands where it stands. Seconds from or before now.
+
+    `rate` is the share of the full rate, `interval_s` what lies between two slots at it. The full
+    rate is back in `full_in_s` (0: it is). `refusals` were counted since it was last full; the
+    newest came `refused_ago_s` ago and asked for `retry_after_s` (None: it named no time); the rate
+    was last halved `slowed_ago_s` ago. None: that never happened, as far as is remembered.
+    """
 
     next_slot_in_s: float
     paused_for_s: float
     rate: float
+    interval_s: float = 0.0
+    paused_by: PausedBy = PausedBy.NOTHING
+    full_in_s: float = 0.0
+    refusals: int = 0
+    refused_ago_s: float | None = None
+    slowed_ago_s: float | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """What opened a circuit that is not closed again: failures in a row, or failed of all calls."""
+
+    ago_s: float
+    in_a_row: int
+    failed: int
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The gate as it stands, for the dispatcher's look ahead and for people. Changes nothing.
+    """The gate as it stands, for the dispatcher's look ahead and for people.
 
-    `wait_s`: how long until the breaker lets something through, 0 when it does now.
+    `wait_s`: how long until the breaker lets something through, 0 when it does now. `offered`: the
+    probe is handed out and on its way. `trip` is None while the circuit is closed.
     """
 
     circuit: CircuitState
@@ -114,20 +145,38 @@ class Snapshot:
     failures_in_a_row: int
     times_opened: int
     budget: BudgetState
+    offered: bool = False
+    trip: Trip | None = None
 
     @property
     def admits(self) -> int | None:
         """How many requests the breaker would let through now; None: any number."""
         if self.circuit is CircuitState.CLOSED:
             return None
-        return 1 if self.circuit is CircuitState.HALF_OPEN else 0
+        return 1 if self.circuit is CircuitState.HALF_OPEN and not self.offered else 0
+
+    def slots_within(self, seconds: float) -> int:
+        """How many slots start within `seconds`; none while the budget is paused for longer."""
+        room = seconds - self.budget.next_slot_in_s
+        return int(room / self.budget.interval_s) + 1 if room >= 0 else 0
 
 
 class Gate(Protocol):
-    """The gate. Every method raises GateUnavailable when it cannot answer."""
+    """The gate. Every method raises GateUnavailable when it cannot answer.
+
+    Of an account's settings the newest govern (`RatePolicy.revision`), whoever brings them.
+    """
+
+    def now(self) -> float:
+        """The gate's own time in seconds: that of all slots, whatever a machine's clock says."""
 
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """Book up to `n` slots that start within `max_wait_s` (finite)."""
+
+    def reserve_many(
+        self, wanted: Sequence[tuple[str, RatePolicy, int]], max_wait_s: float
+    ) -> list[Reservation]:
+        """`reserve` for several accounts (group, policy, slots) in one exchange."""
 
     def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
         """Give back the last `unused` slots of a reservation; whether they could be given back.
@@ -174,7 +223,12 @@ class Gate(Protocol):
     ) -> None:
         """What came of the requests of one passage, in their order; as many single records.
 
-        Those after the one that opens the circuit are late answers from an earlier state.
+        <<<<<<< HEAD
+                Those after the one that opens the circuit are late answers from an earlier state. A
+                passage that let nothing through has nothing to tell.
+        =======
+                Those after the one that opens the circuit are late answers from an earlier state.
+        >>>>>>> main
         """
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
@@ -183,5 +237,14 @@ class Gate(Protocol):
     def pause(self, group: str, policy: RatePolicy, seconds: float) -> None:
         """Ask nothing for a while without slowing down afterwards; `pause_max_s` caps it."""
 
+    def offer(self, host: str, seconds: float) -> bool:
+        """Whether the one probe of a half-open host may be handed to a worker.
+
+        For `seconds`, or until a probe goes, nobody else is told yes: several dispatchers send one.
+        """
+
     def snapshot(self, host: str, group: str, policy: RatePolicy) -> Snapshot:
-        """How host and account stand now."""
+        """How host and account stand now; changes nothing but which settings are the newest."""
+
+    def snapshots(self, of: Sequence[tuple[str, str, RatePolicy]]) -> list[Snapshot]:
+        """`snapshot` of several (host, group, policy) in one exchange."""

@@ -44,55 +44,96 @@ end
 
 -- budget ------------------------------------------------------------------------------------
 
+local THROTTLED, STOPPED = 1, 2
+
+-- The newest settings govern, whoever asks: a worker may hold those of half a minute ago.
 local function load_budget()
-  return load(KEYS[2], { next_slot = 0, paused_until = 0, factor = 1, factor_at = 0 })
+  local state = load(KEYS[2], {
+    last_slot = 0, paused_until = 0, paused_by = 0, factor = 1, factor_at = 0,
+    refusals = 0, refused_at = 0, slowed_at = 0, asked = -1,
+    revision = 0, interval = 0, window = 0, slowest = 0, recovery = 0,
+  })
+  local rate = args.rate
+  if rate.revision >= state.revision then
+    state.newer = rate.revision > state.revision
+    state.revision, state.interval, state.window = rate.revision, rate.interval, rate.window
+    state.slowest, state.recovery = rate.slowest, rate.recovery
+  end
+  return state
 end
 
 -- The state says nothing once its slots and pause are past and the rate has recovered.
-local function save_budget(state, rate)
-  local ahead = math.max(state.next_slot, state.paused_until, now) - now
-  save(KEYS[2], state, ahead + rate.window / rate.recovery + 60000000)
+local function save_budget(state)
+  state.newer = nil
+  local ahead = math.max(state.last_slot + state.interval, state.paused_until, now) - now
+  save(KEYS[2], state, ahead + state.window / state.recovery + 60000000)
 end
 
-local function share_of_rate(state, rate)
-  local windows = math.max(0, now - state.factor_at) / rate.window
-  return math.min(1, state.factor + rate.recovery * windows)
+local function share_of_rate(state)
+  local windows = math.max(0, now - state.factor_at) / state.window
+  return math.min(1, state.factor + state.recovery * windows)
 end
 
-local function take(rate, n, max_wait)
+local function next_slot(state, interval)
+  return math.max(state.last_slot + interval, state.paused_until, now)
+end
+
+local function interval_now(state)
+  return math.ceil(state.interval / share_of_rate(state))
+end
+
+local function take(n, max_wait)
   local state = load_budget()
-  local interval = math.ceil(rate.interval / share_of_rate(state, rate))
-  local first = math.max(state.next_slot, state.paused_until, now)
+  local interval = interval_now(state)
+  local first = next_slot(state, interval)
   local room = now + max_wait - first
   local granted = 0
   if room >= 0 then
     granted = math.max(0, math.min(n, math.floor(room / interval) + 1))
   end
   if granted > 0 then
-    state.next_slot = first + granted * interval
-    save_budget(state, rate)
+    state.last_slot = first + (granted - 1) * interval
   end
-  return granted, first - now, interval, state.next_slot
+  if granted > 0 or state.newer then
+    save_budget(state)
+  end
+  return granted, first - now, interval, state.last_slot
 end
 
 local function refund()
-  local state = load_budget()
-  if state.next_slot ~= args['end'] then
+  local last = tonumber(redis.call('HGET', KEYS[2], 'last_slot') or '0')
+  if last ~= args.last then
     return { '0' }
   end
-  redis.call('HSET', KEYS[2], 'next_slot', text(state.next_slot - args.unused * args.interval))
+  redis.call('HSET', KEYS[2], 'last_slot', text(last - args.unused * args.interval))
   return { '1' }
+end
+
+-- A refusal while the rate is full begins a new story; while paused it only adds to it.
+local function refuse(state)
+  local share = share_of_rate(state)
+  if state.paused_until <= now then
+    if share == 1 then
+      state.refusals = 0
+    end
+    state.factor = math.max(state.slowest, share / 2)
+    state.slowed_at = now
+  end
+  state.refusals, state.refused_at, state.asked = state.refusals + 1, now, args.asked
 end
 
 local function pause()
   local state = load_budget()
-  state.factor = share_of_rate(state, args.rate)
-  if args.slower and state.paused_until <= now then
-    state.factor = math.max(args.rate.slowest, state.factor / 2)
+  state.factor = share_of_rate(state)
+  if args.slower then
+    refuse(state)
   end
-  state.paused_until = math.max(state.paused_until, now + args.pause)
+  if now + args.pause >= state.paused_until then
+    state.paused_until = now + args.pause
+    state.paused_by = args.slower and THROTTLED or STOPPED
+  end
   state.factor_at = state.paused_until
-  save_budget(state, args.rate)
+  save_budget(state)
   return { '1' }
 end
 
@@ -104,6 +145,7 @@ local function load_circuit()
   return load(KEYS[1], {
     token = 0, opened_until = 0, lease_until = 0, trips = 0, streak = 0,
     window = 0, good = 0, bad = 0, good_before = 0, bad_before = 0, credit = 0,
+    offered_until = 0, opened_at = 0, trip_streak = 0, trip_failed = 0, trip_calls = 0,
   })
 end
 
@@ -115,7 +157,7 @@ end
 local function change(state, opened_until, trips)
   state.token = state.token + 1
   state.opened_until, state.trips = opened_until, trips
-  state.lease_until, state.streak = 0, 0
+  state.lease_until, state.offered_until, state.streak = 0, 0, 0
   state.good, state.bad, state.good_before, state.bad_before = 0, 0, 0, 0
 end
 
@@ -128,7 +170,7 @@ local function spend(n)
     local wait = math.max(0, load_budget().paused_until - now)
     return wait == 0 and n or 0, wait, 0
   end
-  local granted, wait, interval = take(args.budget.rate, n, args.budget.max_wait)
+  local granted, wait, interval = take(n, args.budget.max_wait)
   return granted, wait, interval
 end
 
@@ -158,7 +200,7 @@ local function enter()
   end
   if probing then
     state.token = state.token + 1
-    state.lease_until = now + wait + args.lease
+    state.lease_until, state.offered_until = now + wait + args.lease, 0
   end
   if probing or state.credit ~= credit then
     save_circuit(state)
@@ -185,6 +227,13 @@ local function count(state, ok)
     or (calls >= args.min_calls and failed >= args.ratio * calls)
 end
 
+-- What made the circuit open stays known while further probes fail.
+local function remember_why(state)
+  state.opened_at, state.trip_streak = now, state.streak
+  state.trip_failed = state.bad + state.bad_before
+  state.trip_calls = state.trip_failed + state.good + state.good_before
+end
+
 -- Take one answer into account: close, open, or hand a probe's turn on.
 local function learn(state, ok)
   local probing = state.opened_until > 0
@@ -195,7 +244,11 @@ local function learn(state, ok)
     end
   elseif probing and ok then
     change(state, 0, 0)
+    state.opened_at = 0
   elseif probing or count(state, ok) then
+    if not probing then
+      remember_why(state)
+    end
     local open = math.min(args.longest, args.open * 2 ^ math.min(state.trips, 30))
     -- Lua's own random numbers start alike in every call: the caller brings the chance.
     local pause = math.ceil(open * (1 + args.jitter * args.chance) * 1000000)
@@ -222,23 +275,57 @@ end
 
 -- -------------------------------------------------------------------------------------------
 
+-- Whether the one probe of a half-open host may be handed to a worker; nobody else hears yes.
+local function offer()
+  local state = load_circuit()
+  local shut = math.max(state.opened_until, state.lease_until, state.offered_until) > now
+  if state.opened_until == 0 or shut then
+    return { '0' }
+  end
+  state.offered_until = now + args.lasts
+  save_circuit(state)
+  return { '1' }
+end
+
 local function reserve()
-  local granted, wait, interval, slot = take(args.rate, args.n, args.max_wait)
-  return { text(granted), text(wait), text(interval), text(slot) }
+  local granted, wait, interval, last = take(args.n, args.max_wait)
+  return { text(granted), text(wait), text(interval), text(last) }
+end
+
+local function full_at(state)
+  if share_of_rate(state) == 1 then
+    return 0
+  end
+  return state.factor_at + math.ceil((1 - state.factor) / state.recovery * state.window)
 end
 
 local function snapshot()
   local circuit, budget = load_circuit(), load_budget()
-  return {
-    text(now),
-    text(circuit.opened_until), text(circuit.lease_until), text(circuit.streak),
-    text(circuit.trips), text(budget.next_slot), text(budget.paused_until),
-    text(share_of_rate(budget, args.rate)),
+  local interval = interval_now(budget)
+  local answer = {
+    now,
+    circuit.opened_until, circuit.lease_until, circuit.offered_until, circuit.streak,
+    circuit.trips, circuit.opened_at, circuit.trip_streak, circuit.trip_failed, circuit.trip_calls,
+    next_slot(budget, interval), interval, budget.paused_until, budget.paused_by,
+    share_of_rate(budget), full_at(budget),
+    budget.refusals, budget.refused_at, budget.slowed_at, budget.asked,
   }
+  if budget.newer then
+    save_budget(budget)
+  end
+  for place, number in ipairs(answer) do
+    answer[place] = text(number)
+  end
+  return answer
+end
+
+local function time()
+  return { text(now) }
 end
 
 local operations = {
-  reserve = reserve, refund = refund, pause = pause,
+  now = time,
+  reserve = reserve, refund = refund, pause = pause, offer = offer,
   enter = enter, record = record, snapshot = snapshot,
 }
 return operations[ARGV[1]]()

@@ -18,7 +18,8 @@ from ingestion.resilience.gate.base import (
     Snapshot,
     Verdict,
 )
-from ingestion.resilience.gate.local import MICROS, describe, micros
+from ingestion.resilience.gate.budget import MICROS, asked_for, micros, pause_for
+from ingestion.resilience.gate.snapshots import Numbers, describe
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
 
 SCRIPT = Path(__file__).with_name("gate.lua").read_text(encoding="utf-8")
@@ -42,24 +43,56 @@ class RedisGate:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._prefix = prefix
+        self._client = client
         self._script = client.register_script(script)
         self._chance = chance
 
     def _run(self, operation: str, host: str, group: str, args: dict[str, Any]) -> list[float]:
-        keys = [f"{self._prefix}host:{host}", f"{self._prefix}group:{group}"]
+        return self._run_many(operation, [(host, group, args)])[0]
+
+    def _run_many(
+        self, operation: str, calls: Sequence[tuple[str, str, dict[str, Any]]]
+    ) -> list[list[float]]:
+        """One exchange for all calls, each for itself: they may be of different accounts."""
+        many = len(calls) > 1
         try:
-            answer = self._script(keys=keys, args=[operation, json.dumps(args)])
+            with self._client.pipeline(transaction=False) as pipe:
+                answers = [
+                    self._script(
+                        keys=[f"{self._prefix}host:{host}", f"{self._prefix}group:{group}"],
+                        args=[operation, json.dumps(args)],
+                        client=pipe if many else self._client,
+                    )
+                    for host, group, args in calls
+                ]
+                answers = pipe.execute() if many else answers
         except redis.RedisError as error:
             raise GateUnavailable(
                 "Redis cannot be reached, so nothing may be asked. Start it, or correct REDIS_URL."
             ) from error
-        return [float(item) for item in cast("list[bytes | str]", answer)]
+        return [[float(item) for item in cast("list[bytes | str]", one)] for one in answers]
+
+    def now(self) -> float:
+        """See `Gate.now`."""
+        return self._run("now", "", "", {})[0] / MICROS
 
     def reserve(self, group: str, policy: RatePolicy, n: int, max_wait_s: float) -> Reservation:
         """See `Gate.reserve`."""
-        args = {"rate": _rate(policy), "n": n, "max_wait": micros(max_wait_s)}
-        granted, wait, interval, end = self._run("reserve", "", group, args)
-        return Reservation(int(granted), wait / MICROS, interval / MICROS, int(end))
+        return self.reserve_many([(group, policy, n)], max_wait_s)[0]
+
+    def reserve_many(
+        self, wanted: Sequence[tuple[str, RatePolicy, int]], max_wait_s: float
+    ) -> list[Reservation]:
+        """See `Gate.reserve_many`."""
+        most = micros(max_wait_s)
+        calls = [
+            ("", group, {"rate": _rate(policy), "n": n, "max_wait": most})
+            for group, policy, n in wanted
+        ]
+        return [
+            Reservation(int(granted), wait / MICROS, interval / MICROS, int(last))
+            for granted, wait, interval, last in self._run_many("reserve", calls)
+        ]
 
     def refund(self, group: str, reservation: Reservation, unused: int) -> bool:
         """See `Gate.refund`."""
@@ -67,7 +100,7 @@ class RedisGate:
         if unused <= 0:
             return False
         interval = round(reservation.interval_s * MICROS)
-        args = {"end": reservation.end, "unused": unused, "interval": interval}
+        args = {"last": reservation.last, "unused": unused, "interval": interval}
         return self._run("refund", "", group, args) == [1]
 
     def enter(
@@ -111,8 +144,8 @@ class RedisGate:
             "saved": retry.saved,
         }
         if budget is not None:
+            args["rate"] = _rate(budget.policy)
             args["budget"] = {
-                "rate": _rate(budget.policy),
                 "max_wait": micros(budget.max_wait_s),
                 "reserved": budget.reserved,
             }
@@ -130,6 +163,8 @@ class RedisGate:
         self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
     ) -> None:
         """See `Gate.record_batch`."""
+        if not passage.open:
+            return
         args = {
             "outcomes": list(outcomes),
             "token": passage.token,
@@ -147,30 +182,36 @@ class RedisGate:
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
         """See `Gate.throttled`."""
         seconds = policy.pause_s if retry_after_s is None else retry_after_s
-        self._pause(group, policy, seconds, slower=True)
+        self._pause(group, policy, seconds, asked_for(retry_after_s), slower=True)
 
     def pause(self, group: str, policy: RatePolicy, seconds: float) -> None:
         """See `Gate.pause`."""
-        self._pause(group, policy, seconds, slower=False)
+        self._pause(group, policy, seconds, -1, slower=False)
 
-    def _pause(self, group: str, policy: RatePolicy, seconds: float, *, slower: bool) -> None:
-        pause = micros(min(max(seconds, policy.interval_s), policy.pause_max_s))
-        self._run("pause", "", group, {"rate": _rate(policy), "pause": pause, "slower": slower})
+    def _pause(
+        self, group: str, policy: RatePolicy, seconds: float, asked: int, *, slower: bool
+    ) -> None:
+        pause = pause_for(policy, seconds)
+        args = {"rate": _rate(policy), "pause": pause, "asked": asked, "slower": slower}
+        self._run("pause", "", group, args)
+
+    def offer(self, host: str, seconds: float) -> bool:
+        """See `Gate.offer`."""
+        return self._run("offer", host, "", {"lasts": micros(seconds)}) == [1]
 
     def snapshot(self, host: str, group: str, policy: RatePolicy) -> Snapshot:
         """See `Gate.snapshot`."""
-        now, opened, lease, streak, trips, slot, paused, rate = self._run(
-            "snapshot", host, group, {"rate": _rate(policy)}
-        )
-        return describe(
-            int(now),
-            (int(opened), int(lease), int(streak), int(trips)),
-            (int(slot), int(paused), rate),
-        )
+        return self.snapshots([(host, group, policy)])[0]
+
+    def snapshots(self, of: Sequence[tuple[str, str, RatePolicy]]) -> list[Snapshot]:
+        """See `Gate.snapshots`."""
+        calls = [(host, group, {"rate": _rate(policy)}) for host, group, policy in of]
+        return [describe(Numbers(*answer)) for answer in self._run_many("snapshot", calls)]
 
 
 def _rate(policy: RatePolicy) -> dict[str, float]:
     return {
+        "revision": policy.revision,
         "interval": micros(policy.interval_s),
         "window": micros(policy.window_s),
         "slowest": policy.slowest,

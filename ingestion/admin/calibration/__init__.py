@@ -1,0 +1,1 @@
+"""Admin of calibrations: enter one, see at once what it does, recompute what it governs."""

@@ -1,0 +1,1 @@
+"""Schema drift: fields that are no longer what they were mapped as."""

@@ -1,0 +1,258 @@
+"""What somebody can decide about a pause; each is one step: the mapping, the pause, the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from devices.models import FieldMapping, Source
+from ingestion import recalculation
+from ingestion.dispatch import poll_now
+from ingestion.drift import profiles
+from ingestion.drift.converting import converted
+from ingestion.drift.rows import WaitingRows
+from ingestion.drift.telling import meaning
+from ingestion.models import (
+    EventKind,
+    FormerField,
+    MappingPause,
+    PauseKind,
+    PollState,
+    Resolution,
+    SourceEvent,
+)
+from ingestion.models.mapping_pause import MappingPauseQuerySet
+
+
+class Fix(StrEnum):
+    """What can be done about a change."""
+
+    ACCEPT_NAME = "accept_name"
+    FOLLOW = "follow"
+    CONVERT = "convert"
+    GO_ON = "go_on"
+    LEAVE_OUT = "leave_out"
+    SWITCH_OFF = "switch_off"
+
+
+class CannotFix(Exception):
+    """The fix does not fit (any more); the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A fix that was chosen: for which pause, by whom, when (aware UTC)."""
+
+    fix: Fix
+    pause: MappingPause
+    by: User | None
+    now: datetime
+
+
+BY_NAME = (PauseKind.RENAMED, PauseKind.MOVED, PauseKind.VANISHED)
+
+
+def fitting(pause: MappingPause, rows: WaitingRows) -> list[Fix]:
+    """The fixes that fit a pause, likeliest first."""
+    back = pause.until is not None
+    found = [fix for fix, fits in _FITS.items() if fits(pause, rows)]
+    if _values_stayed(pause, rows):
+        found.sort(key=lambda fix: fix is not Fix.ACCEPT_NAME)
+    if back:
+        return [Fix.GO_ON, *(one for one in found if one is Fix.CONVERT), Fix.LEAVE_OUT]
+    return [*found, Fix.SWITCH_OFF]
+
+
+def target_of(pause: MappingPause) -> str:
+    """The field that has this one's place now; empty when nobody knows."""
+    if pause.kind == PauseKind.MOVED:
+        moved: str = pause.evidence["moved_to"]
+        return moved
+    if pause.kind == PauseKind.SWAPPED:
+        other: str = pause.evidence["guesses"][0]["other"]
+        return other
+    return ""
+
+
+def _values_stayed(pause: MappingPause, rows: WaitingRows) -> bool:
+    """Whether the names were exchanged and the values were not."""
+    return pause.kind == PauseKind.MOVED and bool(rows.first) and not rows.guesses
+
+
+_FITS: Mapping[Fix, Callable[[MappingPause, WaitingRows], bool]] = {
+    Fix.CONVERT: lambda pause, rows: rows.change is not None,
+    Fix.FOLLOW: lambda pause, rows: bool(target_of(pause)),
+    Fix.ACCEPT_NAME: lambda pause, rows: pause.kind in BY_NAME and bool(pause.evidence["now"]),
+    Fix.GO_ON: lambda pause, rows: pause.kind not in BY_NAME,
+}
+
+
+@transaction.atomic
+def apply(decision: Decision) -> str:
+    """Carry out a fix, start storing what waits and say what was done, in one sentence.
+
+    Raises CannotFix when somebody has decided already or the fix does not fit.
+    """
+    locked = _lock(decision.pause)
+    chosen = Decision(decision.fix, locked, decision.by, decision.now)
+    rows = WaitingRows(locked)
+    if decision.fix not in fitting(locked, rows):
+        raise CannotFix("This does not fit what changed. Load the page again.")
+    done = _APPLY[decision.fix](chosen, rows)
+    SourceEvent.objects.create(
+        source=locked.source,
+        at=decision.now,
+        kind=EventKind.SCHEMA_ACCEPTED,
+        text=done[:500],
+        by=decision.by,
+    )
+    poll_now([locked.source_id], decision.now)
+    return done
+
+
+def _lock(pause: MappingPause) -> MappingPause:
+    """The pause as it is now, with all others of its source locked too: fixes go one by one."""
+    Source.objects.select_for_update(no_key=True, of=("self",)).get(pk=pause.source_id)
+    rows = MappingPause.objects.select_related("mapping__metric", "source__device__community")
+    locked = rows.filter(pk=pause.pk, resolved_at=None).first()
+    if locked is None:
+        raise CannotFix("Somebody has decided about this already.")
+    return locked
+
+
+def _accept_name(decision: Decision, rows: WaitingRows) -> str:
+    mapping, name = decision.pause.mapping, decision.pause.evidence["now"]
+    was, mapping.remote_label = mapping.remote_label, name
+    mapping.save()
+    _resolve(decision, [decision.pause], Resolution.RENAMED)
+    _store(decision, decision.pause, f"The name of {mapping.field} was accepted.")
+    return f"{mapping.field}: the name “{name}” was accepted instead of “{was}”."
+
+
+def _go_on(decision: Decision, rows: WaitingRows) -> str:
+    pause, mapping = decision.pause, decision.pause.mapping
+    together = [pause]
+    if pause.holds:
+        profiles.forget(pause.source, [mapping.field])
+        together = list(_open(pause).filter(mapping__field=mapping.field, until=None))
+    _resolve(decision, together, Resolution.STORED)
+    _store(decision, decision.pause, f"The values of {mapping.field} are right.")
+    return f"{mapping.field}: its values are right and are stored as before."
+
+
+def _leave_out(decision: Decision, rows: WaitingRows) -> str:
+    pause = decision.pause
+    _resolve(decision, [pause], Resolution.LEFT_OUT)
+    until = f"{pause.until:%Y-%m-%d %H:%M:%S}" if pause.until else "now"
+    return f"{pause.mapping.field}: its rows until {until} UTC are left out for good."
+
+
+def _switch_off(decision: Decision, rows: WaitingRows) -> str:
+    mapping = decision.pause.mapping
+    mapping.enabled = False
+    mapping.save()
+    _resolve(decision, list(_open(decision.pause).filter(mapping=mapping)), Resolution.SWITCHED_OFF)
+    return f"{mapping.field}: its mapping to {mapping.metric.label} was switched off."
+
+
+def _convert(decision: Decision, rows: WaitingRows) -> str:
+    pause, change = decision.pause, rows.change
+    if change is None:
+        raise CannotFix("The values no longer suggest another unit. Load the page again.")
+    since = rows.begins(change)
+    together = list(_open(pause).filter(mapping__field=pause.mapping.field))
+    for one in together:
+        version = converted(one.mapping, change, since)
+        if version is None:
+            raise CannotFix(
+                f"{one.mapping} has a calibration that cannot be converted by itself. Enter one "
+                f"for the new numbers, valid from {since:%Y-%m-%d %H:%M:%S} UTC, and choose that "
+                "the values are right."
+            )
+        version.note = f"The unit changed: {meaning(change)}."[:200]
+        version.created_by = decision.by
+        version.save()
+        if one.kind in BY_NAME and one.evidence["now"]:
+            one.mapping.remote_label = one.evidence["now"]
+            one.mapping.save()
+    profiles.convert(pause.source, pause.mapping.field, change)
+    _resolve(decision, together, Resolution.CONVERTED)
+    _store(decision, pause, f"The unit of {pause.mapping.field} changed.")
+    at = f"{since:%Y-%m-%d %H:%M:%S}"
+    return f"{pause.mapping.field}: converted from {at} UTC on, {meaning(change)}."
+
+
+def _follow(decision: Decision, rows: WaitingRows) -> str:
+    """Let every mapping of the exchange read the field that has its values now."""
+    pause = decision.pause
+    moves = _moves(pause)
+    labels = _labels(pause.source)
+    told = []
+    for mapping, target in moves.items():
+        FormerField.objects.get_or_create(
+            mapping=mapping, until=pause.since,
+            defaults={"source": pause.source, "field": mapping.field},
+        )  # fmt: skip
+        told.append(f"{mapping.metric.label} is read from {target} instead of {mapping.field}")
+    profiles.exchange(pause.source, {mapping.field: target for mapping, target in moves.items()})
+    for mapping, target in moves.items():
+        mapping.field = target
+        if mapping.remote_label:
+            mapping.remote_label = labels.get(target, mapping.remote_label)
+        mapping.save()
+    moved = [one for one in _open(pause) if one.mapping in moves]
+    _resolve(decision, moved, Resolution.FOLLOWED)
+    _store(decision, pause, "Its fields were exchanged.")
+    return f"{'; '.join(told)} from {pause.since:%Y-%m-%d %H:%M:%S} UTC on."
+
+
+def _moves(pause: MappingPause) -> dict[FieldMapping, str]:
+    """Which mapping reads which field from now on: all whose names or values went round."""
+    moved = {
+        one.mapping: target
+        for one in _open(pause).filter(kind=pause.kind, until=None)
+        if (target := target_of(one))
+    }
+    if pause.kind == PauseKind.SWAPPED:
+        ours, theirs = pause.mapping.field, target_of(pause)
+        pair = {ours: theirs, theirs: ours}
+        mappings = pause.source.mappings.filter(enabled=True, field__in=pair)
+        moved = {one: pair[one.field] for one in mappings.select_related("metric")}
+    return moved
+
+
+def _labels(source: Source) -> Mapping[str, str]:
+    state = PollState.objects.filter(pk=source.pk).first()
+    labels: Mapping[str, str] = state.labels if state else {}
+    return labels
+
+
+def _open(pause: MappingPause) -> MappingPauseQuerySet:
+    rows = MappingPause.objects.filter(source=pause.source_id, resolved_at=None)
+    return rows.select_related("mapping__metric", "mapping__source")
+
+
+def _resolve(decision: Decision, pauses: Sequence[MappingPause], how: Resolution) -> None:
+    MappingPause.objects.filter(pk__in=[one.pk for one in pauses]).update(
+        resolved_at=decision.now, resolved_by=decision.by, resolution=how
+    )
+
+
+def _store(decision: Decision, pause: MappingPause, why: str) -> None:
+    """Map what waits: everything received since, as it stands now."""
+    recalculation.request(pause.source, pause.since, pause.until, decision.by, why, decision.now)
+
+
+_APPLY: Mapping[Fix, Callable[[Decision, WaitingRows], str]] = {
+    Fix.ACCEPT_NAME: _accept_name,
+    Fix.FOLLOW: _follow,
+    Fix.CONVERT: _convert,
+    Fix.GO_ON: _go_on,
+    Fix.LEAVE_OUT: _leave_out,
+    Fix.SWITCH_OFF: _switch_off,
+}

@@ -1,0 +1,128 @@
+"""The command: the same as the pages, for scripts, with exit codes and a report that reads."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from devices.models import Job
+from ingestion.imports.tests.scene import channel, minutes, stored
+from ingestion.models import Import, ImportChunk
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and progress."""
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("import_channel", *arguments, stdout=out, stderr=err)
+    except SystemExit as ended:
+        return int(str(ended.code)), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+def report(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(*arguments, "--json")[1])
+    return found
+
+
+@pytest.fixture
+def feeds(tmp_path: Path) -> str:
+    file = tmp_path / "feeds.csv"
+    file.write_bytes(minutes(2500))
+    return str(file)
+
+
+def test_a_dry_run_writes_nothing_at_all(feeds: str) -> None:
+    source = channel()
+    code, out, err = run(feeds, "--source", "4711", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "New readings: 5000" in out
+    assert "Zones written:\n  - +00:00: 2500" in out
+    assert not stored(source)
+    assert not Import.objects.exists()
+    assert not Job.objects.exists()
+
+
+def test_an_import_tells_its_progress_and_its_report(feeds: str) -> None:
+    source = channel()
+    code, out, err = run(feeds, "--device", source.device.name)
+    assert code == 0
+    assert "2,500 rows done (100 %)" in err
+    assert "New readings: 5000" in out
+    assert len(stored(source)) == 5000
+    assert Import.objects.get().file_name == "feeds.csv"
+    assert not ImportChunk.objects.exists()
+    again = report(feeds, "--device", str(source.device.uuid))
+    assert (again["New readings"], again["Already stored"]) == (0, 5000)
+
+
+def test_refused_rows_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
+    source = channel()
+    file = tmp_path / "feeds.csv"
+    file.write_bytes(minutes(3) + b"2026-01-02T00:00:00Z,9,broken,1,,,,\n")
+    for more in (["--dry-run"], []):
+        code, out, _ = run(str(file), "--source", "4711", *more)
+        assert code == 3
+        assert "Not a number: 1" in out
+        assert "“broken”" in out
+    assert len(stored(source)) == 7
+
+
+def test_renamed_columns_and_naive_times_need_a_word(tmp_path: Path) -> None:
+    source = channel()
+    file = tmp_path / "feeds.csv"
+    file.write_text("created_at,entry_id,Temp,Hum\n2026-01-01 05:30:00,1,20,30\n")
+    where = [str(file), "--source", "4711"]
+    said = report(*where, "--dry-run")
+    assert said["Renamed columns, as they are read"] == {"Temp": "field1", "Hum": "field2"}
+    assert "say no time zone" in said["To know or to decide"][0]
+    with pytest.raises(CommandError, match="Columns were renamed: Temp, Hum"):
+        run(*where, "--zone", "Asia/Kolkata")
+    with pytest.raises(CommandError, match=r"No row can be read.*Choose the zone"):
+        run(*where, "--accept-columns")
+    with pytest.raises(CommandError, match="no time zone"):
+        run(*where, "--zone", "Mars")
+    columns = ["--column", "Temp=field2", "--column", "Hum="]
+    assert run(*where, "--zone", "Asia/Kolkata", *columns)[0] == 0
+    assert [(key[2], value) for key, value in stored(source).items()] == [("field2", 20.0)]
+    assert run(*where, "--zone", "Asia/Kolkata", "--accept-columns", "--replace")[0] == 0
+    assert {key[2]: value for key, value in stored(source).items()} == {
+        "field1": 20.0, "field2": 30.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["x.csv"], "Say which channel"),
+        (["x.csv", "--source", "1"], "no such channel"),
+        (["x.csv", "--source", "4711"], "cannot be read: No such file"),
+        (["x.csv", "--device", "Device 4711", "--column", "a=b"], "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: list[str], words: str) -> None:
+    channel()
+    with pytest.raises(CommandError, match=words):
+        run(*arguments)
+
+
+def test_a_column_that_is_not_there_is_told(feeds: str) -> None:
+    channel()
+    with pytest.raises(CommandError, match="one of the renamed columns"):
+        run(feeds, "--source", "4711", "--column", "Temp=field1")
+
+
+def test_one_of_several_channels_must_be_named() -> None:
+    channel()
+    other = channel(4712)
+    other.channel_id = 4711
+    other.save()
+    with pytest.raises(CommandError, match="Several channels fit"):
+        run("x.csv", "--source", "4711")

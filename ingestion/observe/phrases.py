@@ -1,0 +1,69 @@
+"""How numbers are said to people. Pure."""
+
+from __future__ import annotations
+
+from ingestion.resilience.gate import CircuitState, Snapshot
+
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: «2 h 5 min», «40 s», «0 s»."""
+    left = max(round(seconds), 0)
+    parts: list[str] = []
+    for name, size in _UNITS:
+        if left >= size and len(parts) < 2:
+            parts.append(f"{left // size} {name}")
+        elif parts:
+            break
+        left %= size
+    return " ".join(parts) or "0 s"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, without an exponent: «4», «3.93», «12,000»."""
+    rounded = float(f"{value:.{digits}g}")
+    text = f"{rounded:,.6f}".rstrip("0").rstrip(".")
+    return text or "0"
+
+
+def percent(share: float | None) -> str:
+    """A share in percent. Never rounded up to 100 % or down to 0 %: «99.98 %», «under 0.1 %»."""
+    if share is None:
+        return "–"
+    if 0 < share < 0.001:
+        return "under 0.1 %"
+    value = min(share * 100, 99.99) if share < 1 else share * 100
+    return f"{number(value, 4 if value > 99 else 3)} %"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: «1 source», «2,000 sources»."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def budget(gate: Snapshot, recovery: float, window_s: float) -> str:
+    """Why the budget stands where it stands.
+
+    `recovery`: the share of full speed that comes back in each window of `window_s` seconds.
+    """
+    state = gate.budget
+    slower = "" if state.rate >= 1 else _slower(state.rate, recovery, window_s)
+    if state.paused_for_s > 0:
+        pause = f"Paused for {span(state.paused_for_s)}, as the provider wishes."
+        return f"{pause} {slower}".rstrip()
+    if slower:
+        return slower
+    if gate.circuit is not CircuitState.CLOSED:
+        return "Full speed, as soon as the breaker lets requests through."
+    if state.next_slot_in_s > 1:
+        return f"Full speed; the next free slot is in {span(state.next_slot_in_s)}."
+    return "Full speed; a request may start now."
+
+
+def _slower(rate: float, recovery: float, window_s: float) -> str:
+    full = span((1 - rate) / recovery * window_s)
+    return (
+        f"At {percent(rate)} of full speed, because the provider said that it is asked too often; "
+        f"it recovers by itself within {full}."
+    )
