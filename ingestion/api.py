@@ -73,8 +73,11 @@ class IngestionStatusSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Slug; null: shared by several communities."
     )
     status = serializers.ChoiceField(
-        choices=[one.value for one in Status],
-        help_text="idle: nothing is asked, so nothing can be judged.",
+        choices=[Status.HEALTHY.value, Status.DEGRADED.value],
+        help_text="degraded: by the issues below. An idle account has none.",
+    )
+    idle = serializers.BooleanField(
+        help_text="Nothing is asked of it (switched off, without sources, new): nothing to judge."
     )
     issues = IssueSerializer(many=True)
     since = serializers.DateTimeField(allow_null=True, help_text="Since when the status is so.")
@@ -129,7 +132,8 @@ def represent(account: Account, now: datetime) -> dict[str, Any]:
         "id": account.pk,
         "name": account.name,
         "community": account.community_slug,
-        "status": health.status,
+        "status": Status.DEGRADED if health.status is Status.DEGRADED else Status.HEALTHY,
+        "idle": health.status is Status.IDLE,
         "issues": health.issues,
         "since": health.since,
         **_gate(account),

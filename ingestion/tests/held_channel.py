@@ -32,11 +32,12 @@ class HeldChannel:
             yield url
 
     def say(self, *rows: tuple[datetime, int]) -> None:
-        self.rows.extend(rows)
+        """New rows; as on ThingSpeak, their times are whole seconds."""
+        self.rows.extend((at.replace(microsecond=0), number) for at, number in rows)
 
     def report(self, since: datetime, every: timedelta, numbers: Iterable[int]) -> None:
         """One row after the other, as an ordinary device does."""
-        self.rows.extend((since + every * place, n) for place, n in enumerate(numbers))
+        self.say(*((since + every * place, n) for place, n in enumerate(numbers)))
 
     def _answer(self, peer: Peer) -> None:
         query = parse_qs(urlsplit(self.server.requests[-1].decode().split(" ")[1]).query)

@@ -149,9 +149,8 @@ def test_without_redis_what_only_the_gate_knows_is_not_known(
 
 def test_never_asked_is_idle(scene: Scene) -> None:
     row = of_hill(scene)
-    assert (row["status"], row["success_rate"], row["last_successful_fetch"]) == (
-        "idle", None, None,
-    )  # fmt: skip
+    assert (row["status"], row["idle"], row["issues"]) == ("healthy", True, [])
+    assert row["success_rate"] is row["last_successful_fetch"] is None
 
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "manager", "admin"])

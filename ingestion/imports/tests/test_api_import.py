@@ -82,6 +82,7 @@ def test_a_budget_that_live_polling_uses_up_is_told(
     channel.connection.rate_limit, channel.interval_s = 1, 5
     channel.connection.save()
     channel.save()
+    stack.advance(120)  # a request every minute: the next one is free again
     found = api_job.preview_api(channel, stack.worker.equipment, stack.at)
     assert found.estimate is not None
     assert "would wait for ever" in found.estimate.text
@@ -134,7 +135,8 @@ def test_cancelling_leaves_a_gap_that_was_there_before(
 ) -> None:
     hole = Gap.objects.create(
         source=channel, since=stack.at - timedelta(days=2), until=stack.at - timedelta(days=1),
-        range_until=stack.at - timedelta(days=1), found_at=stack.at, next_try_at=stack.at + timedelta(days=1),
+        range_until=stack.at - timedelta(days=1), found_at=stack.at,
+        next_try_at=stack.at + timedelta(days=1),
     )  # fmt: skip
     job = api_job.start_import(channel, None, None, stack.at).job
     assert job is not None
