@@ -14,6 +14,8 @@ import sys
 
 import aiohttp
 
+from benchmarks.provider import YOUNG
+
 OPEN = 40
 CHANNELS = 400
 
@@ -24,7 +26,7 @@ async def _ask(url: str, requests: int) -> None:
 
         async def ask() -> None:
             for number in numbers:
-                address = f"{url}/channels/{number % CHANNELS + 1}/feeds.json"
+                address = f"{url}/channels/{YOUNG + number % CHANNELS}/feeds.json"
                 async with session.get(address, params={"results": "100"}) as answer:
                     json.loads(await answer.read())
 

@@ -23,7 +23,9 @@ USER_AGENT = "telemetry-site/1.0"
 STEP_S = 0.025
 """How long a transport waits for an answer before it looks whether something may be sent by now."""
 
-_PLAIN_URL = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^/]*\]|[^/:?#@]+)[!-~]*")
+_PLAIN_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?(?:[/?][!\"$-~]*)?"
+)
 _PLAIN_VALUE = re.compile(r"[0-9A-Za-z_.~-]*")
 _SENDABLE = re.compile(r"[!-~](?:[ -~\x80-\xff\t]*[!-~\x80-\xff])?|")
 
@@ -198,7 +200,8 @@ def address_of(request: HttpRequest) -> tuple[str, str]:
     else:
         host = plain[1].strip("[]")
     query = "&".join(f"{_value(name)}={_value(text)}" for name, text in request.params.items())
-    return (f"{url}?{query}" if query else url), host
+    joint = "&" if "?" in url else "?"
+    return (f"{url}{joint}{query}" if query else url), host
 
 
 def _value(text: str) -> str:
