@@ -32,6 +32,7 @@ BENCHMARKS = {
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
     "phase": Benchmark("benchmarks.phase"),
+    "poll": Benchmark("benchmarks.poll", postgresql=True),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
 }

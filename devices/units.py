@@ -44,6 +44,7 @@ _UNITS: dict[str, _Unit] = {
     "MW": _Unit("power", 1e6),
     "Wh": _Unit("energy", 1.0),
     "kWh": _Unit("energy", 1000.0),
+    "MWh": _Unit("energy", 1e6),
     "mV": _Unit("voltage", 0.001),
     "V": _Unit("voltage", 1.0),
     "mA": _Unit("current", 0.001),
@@ -125,3 +126,28 @@ def siblings(unit: str) -> list[str]:
         return []
     dimension = _UNITS[name].dimension
     return [other for other, one in _UNITS.items() if one.dimension == dimension and other != name]
+
+
+_OVER_TIME = {
+    "L/min": ("L", "min"), "L/s": ("L", "s"), "L/h": ("L", "h"), "m³/h": ("m³", "h"),
+    "W": ("Wh", "h"), "kW": ("kWh", "h"), "MW": ("MWh", "h"),
+}  # fmt: skip
+"""What a flow or a power is an amount of, in one unit of which time."""
+
+
+def integral(unit: str) -> tuple[str, float] | None:
+    """What a quantity in `unit` adds up to over time: its unit, and how much one `unit` held for
+    one second is of it. L/min gives litres, kW gives kWh; None where nothing with a name comes out.
+    """
+    name = canonical(unit)
+    if name is None or name not in _OVER_TIME:
+        return None
+    amount, time = _OVER_TIME[name]
+    return amount, 1 / _UNITS[time].factor
+
+
+def rate_per_hour(unit: str) -> str:
+    """The unit of a change in an hour: L gives L/h, kWh gives kW, cm gives cm/h."""
+    amount = canonical(unit) or ""
+    known = {pair: rate for rate, pair in _OVER_TIME.items()}
+    return known.get((amount, "h"), f"{unit}/h")

@@ -30,6 +30,7 @@ def test_a_device_page_draws_its_history_and_goes_on(living: LivingSite, browser
     page.goto(living.url(living.device("Pump House")))
     page.wait_for_function(DRAWN, timeout=PATIENCE_MS)
     expect(page.locator("[data-fact=latest]")).to_contain_text("kW")
+    expect(page.locator("[data-chart-source]")).to_contain_text("readings")
 
     page.click("[data-chart-range='1h']")
     expect(page.locator("[data-chart-range='1h']")).to_have_attribute("aria-current", "true")

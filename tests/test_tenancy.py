@@ -82,8 +82,10 @@ EXPECTED: dict[str, Rule] = {
     "metric-list": OWN_DATA,
     "metric-detail": of_hill(REFUSED, "metric"),
     "metric-history": of_hill(REFUSED, "metric"),
+    "metric-measures": of_hill(REFUSED, "metric"),
     "metric-series": of_hill(REFUSED, "metric"),
     "latest": OWN_DATA,
+    "histories": Rule(nobody=REFUSED, others="incomplete"),  # metrics must be named
     "alert-list": OWN_DATA,
     "alert-detail": of_hill(REFUSED, "alert"),
     "ingestion-status": OWN_DATA,

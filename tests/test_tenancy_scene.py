@@ -196,6 +196,7 @@ class Tenancy:
             "moved": status in (301, 302) and "/login/" not in location,
             "only POST": status == 405,
             "missing": status == 404,
+            "incomplete": status == 400,
         }
         return fits[expected]
 

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _RELATIVE = re.compile(r"-(\d{1,6})([smhdw])")
+_LENGTH = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -30,6 +31,14 @@ def parse_time(text: str, now: datetime) -> datetime:
     if not EARLIEST <= at < LATEST:
         raise BadTime(f"“{text}” lies outside the years 1970 to 2199.")
     return at
+
+
+def parse_length(text: str) -> timedelta:
+    """The length of time that a text means: 90s, 15m, 1h, 7d. Raises BadTime for anything else."""
+    match = _LENGTH.fullmatch(text)
+    if not match or not int(match[1]):
+        raise BadTime(f"“{text}” is not a length of time. Write 90s, 15m, 1h or 7d.")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _relative(text: str, now: datetime) -> datetime | None:

@@ -151,14 +151,45 @@ class AggregateRequest:
     """Buckets of one metric over [since, until).
 
     `width` is a fixed length, aligned to whole multiples since 1970-01-01 UTC, or Tier.DAY or
-    Tier.MONTH: calendar days or months in the zone of the metric's community. Only readings inside
-    [since, until) count, also in the first and the last bucket.
+    Tier.MONTH: calendar days or months in the zone of the metric's community, or None: one bucket
+    of the whole range. Only readings inside [since, until) count, also in the first and the last
+    bucket.
     """
 
     metric: int
     since: datetime
     until: datetime
-    width: timedelta | Tier
+    width: timedelta | Tier | None
+
+
+@dataclass(frozen=True, slots=True)
+class PercentileRequest(AggregateRequest):
+    """Percentiles of each bucket: `percents` between 0 (excluded) and 100, to a thousandth."""
+
+    percents: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class IntegralRequest(AggregateRequest):
+    """What lies under the metric's line in each bucket.
+
+    Between two readings at most `bridge` apart, a number is taken to change evenly, and an on/off
+    metric to stay as it was. Across more than that, nothing is taken to be known.
+    """
+
+    bridge: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class HistoriesRequest:
+    """All readings of several metrics at once, `since` <= at < `until`; more than `most` is an
+    error, so that no caller is given more than fits its memory.
+    """
+
+    metrics: Sequence[int]
+    since: datetime
+    until: datetime
+    most: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +231,74 @@ class Buckets:
 
     tier: Tier
     buckets: Sequence[Bucket] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Percentiles of the readings of one bucket, by percent, by nearest rank.
+
+    Each is the smallest reading that at least so many percent of the readings do not exceed: a
+    value that was really measured.
+    """
+
+    start: datetime
+    count: int
+    values: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Integral:
+    """What lies under a metric's line in one bucket.
+
+    `known_s` says of how many seconds the line is known; `area` is in the metric's unit times
+    seconds, `change` in its unit: both speak of the known seconds only.
+    """
+
+    start: datetime
+    known_s: float
+    area: float
+    change: float
+
+    @property
+    def average(self) -> float:
+        """Mean weighted by time."""
+        return self.area / self.known_s
+
+    @property
+    def rate_per_s(self) -> float:
+        """Rate of change: the metric's unit in a second."""
+        return self.change / self.known_s
+
+
+@dataclass(frozen=True, slots=True)
+class Integrals:
+    """The buckets of which anything is known, and the coarsest tier that was read.
+
+    From readings they are exact. Where only hours (or days) are kept, their averages stand for the
+    readings.
+    """
+
+    tier: Tier
+    buckets: Sequence[Integral] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Readings of one metric as two columns of one length, ordered by (at, sequence)."""
+
+    at: Sequence[datetime] = ()
+    values: Sequence[Value] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """From when on single readings and hours of a metric are kept; None: since ever.
+
+    Both are whole hours, and what is coarser is kept longer.
+    """
+
+    readings_from: datetime | None = None
+    hours_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

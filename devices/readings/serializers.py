@@ -41,10 +41,38 @@ class HistorySerializer(serializers.Serializer[dict[str, Any]]):
     results = ReadingSerializer(many=True)
 
 
+class LineSerializer(serializers.Serializer[dict[str, Any]]):
+    """Readings of one metric as two columns of one length, oldest first."""
+
+    metric = serializers.IntegerField()
+    name = serializers.CharField(help_text="The metric's canonical name, such as water_level_cm.")
+    device = serializers.UUIDField(help_text="The device's UUID.")
+    unit = serializers.CharField(allow_blank=True)
+    at = serializers.ListField(child=serializers.FloatField(), help_text="Seconds since 1970.")
+    values = serializers.ListField(child=ValueField())
+
+
+class HistoriesSerializer(serializers.Serializer[dict[str, Any]]):
+    """Readings of several metrics, in the order in which they were asked for."""
+
+    results = LineSerializer(many=True)
+
+
 class LatestSerializer(serializers.Serializer[dict[str, Any]]):
     """The newest reading of each metric that was ever heard."""
 
     results = ReadingSerializer(many=True)
+
+
+class PartSerializer(serializers.Serializer[dict[str, Any]]):
+    """A stretch of a chart and where it came from."""
+
+    tier = serializers.ChoiceField(choices=[tier.value for tier in Tier])
+    bucket_s = serializers.FloatField(
+        allow_null=True, help_text="Seconds in each bucket; null: the readings themselves."
+    )
+    start = serializers.FloatField(help_text="Seconds since 1970; inclusive.")
+    end = serializers.FloatField(help_text="Seconds since 1970; exclusive.")
 
 
 class SeriesSerializer(serializers.Serializer[dict[str, Any]]):
@@ -54,7 +82,11 @@ class SeriesSerializer(serializers.Serializer[dict[str, Any]]):
         choices=[tier.value for tier in Tier], help_text="The coarsest resolution it was read from."
     )
     bucket_s = serializers.FloatField(
-        allow_null=True, help_text="Seconds in each bucket; null: the readings themselves."
+        allow_null=True, help_text="Seconds in the widest bucket; null: the readings themselves."
+    )
+    parts = PartSerializer(
+        many=True,
+        help_text="Oldest first: where readings were dropped by age, hours or days stand.",
     )
     unit = serializers.CharField(allow_blank=True)
     at = serializers.ListField(
@@ -63,3 +95,24 @@ class SeriesSerializer(serializers.Serializer[dict[str, Any]]):
     min = serializers.ListField(child=serializers.FloatField(allow_null=True))
     avg = serializers.ListField(child=serializers.FloatField(allow_null=True))
     max = serializers.ListField(child=serializers.FloatField(allow_null=True))
+
+
+class MeasureSerializer(serializers.Serializer[dict[str, Any]]):
+    """One measure by bucket."""
+
+    unit = serializers.CharField(allow_blank=True)
+    tier = serializers.ChoiceField(
+        choices=[tier.value for tier in Tier],
+        help_text="The coarsest resolution it was read from; integrals and rates are exact from "
+        "raw, and made of averages from anything coarser.",
+    )
+    values = serializers.ListField(child=serializers.FloatField(allow_null=True))
+
+
+class MeasuresSerializer(serializers.Serializer[dict[str, Any]]):
+    """Columns by measure, as long as `at`."""
+
+    at = serializers.ListField(
+        child=serializers.FloatField(), help_text="Seconds since 1970; a bucket's beginning."
+    )
+    measures = serializers.DictField(child=MeasureSerializer())

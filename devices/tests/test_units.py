@@ -63,3 +63,34 @@ def test_there_and_back(source: str, target: str, value: float) -> None:
         returned = converted * back.factor + back.shift
         # Shifts of temperatures cost digits near zero.
         assert math.isclose(returned, value, rel_tol=1e-9, abs_tol=1e-6 * max(1, abs(back.factor)))
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "of_an_hour"),
+    [
+        ("lpm", "L", 60),
+        ("L/s", "L", 3600),
+        ("m3/h", "m³", 1),
+        ("kW", "kWh", 1),
+        ("W", "Wh", 1),
+        ("MW", "MWh", 1),
+    ],
+)
+def test_flows_and_powers_add_up(unit: str, amount: str, of_an_hour: float) -> None:
+    found = units.integral(unit)
+    assert found is not None
+    assert found[0] == amount
+    assert found[1] * 3600 == pytest.approx(of_an_hour)
+
+
+@pytest.mark.parametrize("unit", ["", "°C", "cm", "L", "kWh", "furlong"])
+def test_other_units_add_up_to_nothing(unit: str) -> None:
+    assert units.integral(unit) is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "rate"),
+    [("litres", "L/h"), ("m³", "m³/h"), ("kWh", "kW"), ("Wh", "W"), ("cm", "cm/h"), ("", "/h")],
+)
+def test_changes_in_an_hour(unit: str, rate: str) -> None:
+    assert units.rate_per_hour(unit) == rate

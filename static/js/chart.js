@@ -5,7 +5,7 @@
 
 import { now } from "./clock.js";
 import { formatValue } from "./format.js";
-import { fetchHistory, gapSeconds, summarise, toColumns, toCsv } from "./history.js";
+import { fetchHistory, gapSeconds, sourceWords, summarise, toColumns, toCsv } from "./history.js";
 import { Plot } from "./plot.js";
 
 /**
@@ -29,7 +29,8 @@ export const RANGES = {
   "30d": { start: "-30d", seconds: 2_592_000 },
   "1y": { start: "-365d", seconds: 31_536_000 },
 };
-const POINTS = 600;
+/** One place for each pixel: the lowest and the highest value of each are drawn. */
+const POINTS = { least: 100, most: 2000 };
 const TABLE_ROWS = 200;
 const RELOAD_S = 60;
 const TRENDS = { rising: "↗ rising", falling: "↘ falling", steady: "→ steady" };
@@ -42,6 +43,8 @@ const stamp = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hourCycle: "h23",
 });
+
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
 export class Chart {
   /**
@@ -81,6 +84,12 @@ export class Chart {
     return /** @type {HTMLElement} */ (this.root.querySelector(`[data-chart-${name}]`));
   }
 
+  /** How many places the plot has room for. */
+  pixels() {
+    const { clientWidth } = this.part("plot");
+    return Math.min(Math.max(Math.round(clientWidth), POINTS.least), POINTS.most);
+  }
+
   /** @param {"loading"|"empty"|"never"|"error"|null} name the note over the plot, or none */
   note(name) {
     for (const element of this.root.querySelectorAll("[data-chart-note]")) {
@@ -100,6 +109,7 @@ export class Chart {
     this.ready = false;
     this.part("label").textContent = choice.label;
     this.part("unit").textContent = choice.unit;
+    this.part("source").textContent = "";
     this.part("figure").setAttribute("aria-label", `${choice.label} over time`);
     return this.load();
   }
@@ -113,7 +123,7 @@ export class Chart {
     if (!this.ready) this.note("loading");
     try {
       const { start } = RANGES[this.range];
-      const url = `${this.choice.url}?start=${encodeURIComponent(start)}&points=${POINTS}`;
+      const url = `${this.choice.url}?start=${encodeURIComponent(start)}&points=${this.pixels()}`;
       const history = await fetchHistory(url, request.signal);
       // What came live while this was on its way is newer than its end.
       const end = history.points[history.points.length - 1]?.at ?? 0;
@@ -123,6 +133,7 @@ export class Chart {
       if (newest && newest.at > (later[later.length - 1]?.at ?? end)) later.push(newest);
       this.points = [...history.points, ...later];
       this.bucket = history.bucket;
+      this.part("source").textContent = sourceWords(history.parts, (at) => day.format(new Date(at * 1000)));
       this.loadedAt = now() / 1000;
     } catch (error) {
       if (request.signal.aborted || this.ready) return; // what is on screen stays, and ages

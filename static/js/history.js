@@ -8,9 +8,16 @@
  * @property {number} max
  * @property {boolean} [broken] the server found a gap before this point
  *
+ * @typedef {Object} Part a stretch of the chart and where it came from
+ * @property {"raw"|"hour"|"day"|"month"} tier
+ * @property {number|null} bucket_s seconds; null for single readings
+ * @property {number} start seconds since 1970
+ * @property {number} end
+ *
  * @typedef {Object} History
  * @property {Point[]} points oldest first
  * @property {number} bucket seconds; 0 for single readings
+ * @property {Part[]} parts oldest first
  *
  * @typedef {Object} Summary
  * @property {number} latest
@@ -62,7 +69,42 @@ function readHistory(answer) {
     }
     broken = value === null; // the server says: no line across here
   }
-  return { points, bucket: answer.bucket_s ?? 0 };
+  return { points, bucket: answer.bucket_s ?? 0, parts: answer.parts ?? [] };
+}
+
+const FROM = { raw: "single readings", hour: "hourly values", day: "daily values", month: "monthly values" };
+const LENGTHS = /** @type {const} */ ([
+  [2_678_400, "month"],
+  [86_400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+]);
+
+/**
+ * @param {Part} part
+ * @returns {string} where a stretch came from, in words
+ */
+function partWords({ tier, bucket_s: bucket }) {
+  if (bucket === null) return `from ${FROM[tier]}`;
+  const [length, name] = LENGTHS.find(([seconds]) => bucket % seconds === 0) ?? [1, "second"];
+  const count = bucket / length;
+  const every = count === 1 ? `one point ${name === "hour" ? "an" : "a"} ${name}` : `one point every ${count} ${name}s`;
+  return `from ${FROM[tier]}, ${every}`;
+}
+
+/**
+ * What the chart was drawn from, as a quiet sentence; nothing while there is nothing.
+ * @param {Part[]} parts
+ * @param {(at: number) => string} day how a day is written
+ * @returns {string}
+ */
+export function sourceWords(parts, day) {
+  const words = parts.map((part) => {
+    const since = part === parts[0] ? "" : `since ${day(part.start)} `;
+    return since + partWords(part);
+  });
+  const sentence = words.join("; ");
+  return sentence && `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
 }
 
 /**

@@ -9,10 +9,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from devices.readings.store.base import (
+    NotKept,
     NotNumeric,
     NotStorable,
     ReadingStore,
     TooManyBuckets,
+    TooMuch,
     UnknownMetric,
 )
 from devices.readings.store.engine import Engine
@@ -21,10 +23,12 @@ from devices.readings.store.sql import SqlStore
 from devices.readings.store.sqlite import SqliteEngine
 
 __all__ = [
+    "NotKept",
     "NotNumeric",
     "NotStorable",
     "ReadingStore",
     "TooManyBuckets",
+    "TooMuch",
     "UnknownMetric",
     "get_store",
     "make_room",

@@ -22,8 +22,15 @@ from devices.readings.periods import (
     month_span,
     split_hours,
 )
-from devices.readings.samples import AggregateRequest, Bucket, Buckets, DayCompleteness, Tier
-from devices.readings.store.base import NotNumeric, TooManyBuckets
+from devices.readings.samples import (
+    AggregateRequest,
+    Bucket,
+    Buckets,
+    DayCompleteness,
+    Kept,
+    Tier,
+)
+from devices.readings.store.base import NotKept, NotNumeric, TooManyBuckets
 from devices.readings.store.engine import Engine
 from devices.readings.store.reading import Subject, subject_of
 from devices.readings.store.summary import (
@@ -40,8 +47,9 @@ _PERIODS = {Tier.DAY: day_span, Tier.MONTH: month_span}
 
 def aggregate(engine: Engine, request: AggregateRequest) -> Buckets:
     """See `ReadingStore.aggregate`."""
-    subject = _numeric(engine, request.metric)
-    spans = _buckets_of(request, subject.zone)
+    subject = numeric_subject(engine, request.metric)
+    refuse_gone(request, subject.kept)
+    spans = buckets_of(request, subject.zone)
     pending = _pending(engine, subject, spans)
     tier, rest = Tier.RAW, spans
     buckets: list[Bucket] = []
@@ -79,16 +87,45 @@ def _summed(
     return [_bucket(engine, row[1:]) for row in engine.query(*summary(pieces))]
 
 
-def _numeric(engine: Engine, metric: int) -> Subject:
+def numeric_subject(engine: Engine, metric: int) -> Subject:
+    """Look a metric up that statistics can be asked of; raises UnknownMetric or NotNumeric."""
     subject = subject_of(engine, metric)
     if subject.data_type == DataType.TEXT:
         raise NotNumeric("Text has no minimum, maximum or average.")
     return subject
 
 
-def _buckets_of(request: AggregateRequest, zone: ZoneInfo) -> list[Span]:
-    """Every bucket that touches the request's range."""
+def refuse_gone(request: AggregateRequest, kept: Kept) -> None:
+    """Raise NotKept for buckets of a length that is finer than what is kept of their time."""
+    if not isinstance(request.width, timedelta):
+        return
+    if request.width % HOUR:
+        refuse_before(request.since, kept.readings_from, "Buckets that are not whole hours need")
+    elif kept.hours_from is not None and request.since < kept.hours_from:
+        raise NotKept(
+            f"Hours before {_words(kept.hours_from)} were dropped by age; days and months are "
+            "kept. Ask for days, or for a later start."
+        )
+
+
+def refuse_before(since: datetime, kept_from: datetime | None, what: str) -> None:
+    """Raise NotKept where a request needs readings that were dropped by age."""
+    if kept_from is not None and since < kept_from:
+        raise NotKept(
+            f"{what} single readings, and those before {_words(kept_from)} were dropped by age; "
+            "hours, days and months are kept. Ask for a later start."
+        )
+
+
+def _words(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def buckets_of(request: AggregateRequest, zone: ZoneInfo) -> list[Span]:
+    """Every bucket that touches the request's range; raises TooManyBuckets."""
     since, until, width = request.since, request.until, request.width
+    if width is None:
+        return [Span(since, since, until)] if since < until else []
     length = timedelta(days=1) if isinstance(width, Tier) else width
     if length <= timedelta() or (until - since) / length > MAX_BUCKETS:
         raise TooManyBuckets(f"More than {MAX_BUCKETS} buckets.")
@@ -147,12 +184,7 @@ def _bucket(engine: Engine, row: Sequence[Any]) -> Bucket:
 
 def statistics(engine: Engine, metric: int, since: datetime, until: datetime) -> Bucket | None:
     """See `ReadingStore.statistics`."""
-    subject = _numeric(engine, metric)
-    span = Span(since, since, until)
-    if since >= until:
-        return None
-    hours, readings = split_hours(span, subject.rolled, _pending(engine, subject, [span]))
-    buckets = _summed(engine, metric, hours, readings)
+    buckets = aggregate(engine, AggregateRequest(metric, since, until, None)).buckets
     return buckets[0] if buckets else None
 
 
@@ -165,7 +197,7 @@ def completeness(
     counts = {bucket.start: bucket.count for bucket in aggregate(engine, request).buckets}
     every = subject.expected_every_s
     days = []
-    for span in _buckets_of(request, subject.zone):
+    for span in buckets_of(request, subject.zone):
         part = clip(span, since, until)
         expected = int((part.until - part.since).total_seconds() // every) if every else None
         days.append(

@@ -12,7 +12,14 @@ from devices.readings.samples import (
     Buckets,
     Correction,
     DayCompleteness,
+    HistoriesRequest,
     HistoryRequest,
+    IntegralRequest,
+    Integrals,
+    Kept,
+    Line,
+    PercentileRequest,
+    Percentiles,
     Reading,
     Received,
     ReceivedRequest,
@@ -35,6 +42,14 @@ class NotNumeric(ValueError):
 
 class TooManyBuckets(ValueError):
     """A request asks for more buckets than anybody can read."""
+
+
+class NotKept(LookupError):
+    """A request needs what was dropped by age; the text says from when on it is kept."""
+
+
+class TooMuch(ValueError):
+    """A request asks for more readings at once than the caller wants in its memory."""
 
 
 class ReadingStore(Protocol):
@@ -89,8 +104,37 @@ class ReadingStore(Protocol):
         """Statistics of a number or on/off metric (on counts as 1) in buckets without gaps or
         overlap, from the coarsest tier that answers exactly. Empty buckets are absent.
 
-        Raises NotNumeric for text, TooManyBuckets for an absurd width.
+        Count, smallest, largest, sum, average, deviation, first and last come from every tier.
+        Where readings were dropped by age, an hour that the range (or a bucket of the calendar)
+        cuts in two does not count.
+        Raises NotNumeric for text, TooManyBuckets for an absurd width, NotKept for buckets finer
+        than what is kept.
         """
+
+    def percentiles(self, request: PercentileRequest) -> Sequence[Percentiles]:
+        """Percentiles of each bucket with readings; only readings themselves answer that.
+
+        Raises as `aggregate`, NotKept where readings were dropped by age, ValueError for a percent
+        that is not one.
+        """
+
+    def integrate(self, request: IntegralRequest) -> Integrals:
+        """Averages weighted by time, rates of change and what lies under the line, by bucket.
+
+        From readings, and exact, wherever they are kept; from hours, then days, before that. The
+        readings next to the range count too, as far as they are connected with it. Of any number
+        of readings, a page is held in memory.
+        Raises as `aggregate`, ValueError for a `bridge` that is no length of time.
+        """
+
+    def histories(self, request: HistoriesRequest) -> Mapping[int, Line]:
+        """All readings of several metrics, of any type; a metric without any has an empty line.
+
+        Raises UnknownMetric, or TooMuch beyond `most`.
+        """
+
+    def kept(self, metric: int) -> Kept:
+        """From when on single readings and hours of a metric are kept; raises UnknownMetric."""
 
     def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:
         """The same over all of [since, until); None when it holds no reading."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 
 from devices.models import DataType
 from devices.readings.instants import EPOCH
-from devices.readings.samples import HistoryRequest, Reading, Value
+from devices.readings.samples import HistoryRequest, Kept, Reading, Value
 from devices.readings.store.base import UnknownMetric
 from devices.readings.store.engine import Engine
 from devices.readings.store.summary import Query
 from devices.readings.store.tables import NUMBERS, ORIGIN_OF, ROWS, TEXTS
+
+PAGE = 10_000
+"""Readings of one metric held in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,15 @@ class Subject:
     """Days and months were rolled up in that zone."""
     rolled: datetime
     expected_every_s: int | None
+    kept: Kept
 
 
 def subject_of(engine: Engine, metric: int) -> Subject:
     """Look a metric up; raises UnknownMetric."""
     rows = engine.query(
         "SELECT m.id, m.device_id, m.data_type, s.stream_id, s.position, c.zone, z.zone, w.rolled, "
-        "m.expected_every_s FROM devices_metric m JOIN devices_device d ON d.id = m.device_id "
+        "m.expected_every_s, w.kept_from FROM devices_metric m "
+        "JOIN devices_device d ON d.id = m.device_id "
         "JOIN devices_community c ON c.id = d.community_id "
         "LEFT JOIN readings_slot s ON s.metric_id = m.id "
         "LEFT JOIN readings_dayzone z ON z.device_id = d.id "
@@ -49,7 +54,7 @@ def subject_of(engine: Engine, metric: int) -> Subject:
     )
     if not rows:
         raise UnknownMetric(f"No such metric: {metric}.")
-    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence = rows[0]
+    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence, kept = rows[0]
     return Subject(
         metric=metric,
         device=device,
@@ -60,6 +65,7 @@ def subject_of(engine: Engine, metric: int) -> Subject:
         days_ready=zone == rolled_zone,
         rolled=EPOCH if rolled is None else engine.moment(rolled),
         expected_every_s=cadence,
+        kept=Kept(None if kept is None else engine.moment(kept)),
     )
 
 
@@ -70,52 +76,64 @@ def value_of(data_type: str, number: float | None, text: str | None, flag: Any) 
     return text if flag is None else bool(flag)
 
 
-def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
-    """See `ReadingStore.latest`."""
-    wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
-    rows = engine.query(
-        "SELECT m.id, m.data_type, l.at, l.sequence, l.number, l.text, l.flag, l.origin, l.revised "
-        f"FROM {wanted} JOIN devices_metric m ON m.id = k.id "
-        "JOIN readings_latest l ON l.metric_id = m.id",
-        params,
-    )
-    found = {}
-    for metric, data_type, at, sequence, number, text, flag, origin, revised in rows:
-        value = value_of(data_type, number, text, flag)
-        if value is not None:
-            found[metric] = Reading(
-                metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
-            )
-    return found
-
-
 def history(engine: Engine, request: HistoryRequest) -> list[Reading]:
     """See `ReadingStore.history`."""
     subject = subject_of(engine, request.metric)
-    numeric = subject.data_type in (DataType.FLOAT, DataType.INTEGER)
-    if numeric and subject.stream is None:
+    if _unheard(subject):
         return []
-    if numeric:
-        column = NUMBERS[subject.position - 1]
-        bit = 1 << (subject.position - 1)
-        select = (
-            f"SELECT at, sequence, origin, revised & {bit}, {column}, NULL, NULL FROM {ROWS.name}"
-        )
-        where, params = f"stream_id = %s AND {column} IS NOT NULL", [subject.stream]
-    else:
-        column = "flag" if subject.data_type == DataType.BOOLEAN else "text"
-        select = f"SELECT at, sequence, origin, revised, NULL, text, flag FROM {TEXTS.name}"
-        where, params = f"metric_id = %s AND {column} IS NOT NULL", [subject.metric]
+    select, params = _stored(subject)
     sql, bounds = _page(engine, request)
     return [
         Reading(
             subject.metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
         )
         for at, sequence, origin, revised, *stored in engine.query(
-            f"{select} WHERE {where} {sql}", [*params, *bounds]
+            f"{select} {sql}", [*params, *bounds]
         )
         if (value := value_of(subject.data_type, *stored)) is not None
     ]
+
+
+def numbers(
+    engine: Engine, subject: Subject, since: datetime, until: datetime
+) -> Iterator[tuple[datetime, float]]:
+    """The readings of a number or on/off metric (on is 1), in order, a page in memory at a time."""
+    if _unheard(subject):
+        return
+    select, params = _stored(subject)
+    after = None
+    while True:
+        request = HistoryRequest(subject.metric, since, until, limit=PAGE, after=after)
+        sql, bounds = _page(engine, request)
+        rows = engine.query(f"{select} {sql}", [*params, *bounds])
+        for at, _, _, _, number, _, flag in rows:
+            yield engine.moment(at), float(flag) if number is None else number
+        if len(rows) < PAGE:
+            return
+        after = engine.moment(rows[-1][0]), rows[-1][1]
+
+
+def _unheard(subject: Subject) -> bool:
+    """Whether a number never came."""
+    return subject.data_type in (DataType.FLOAT, DataType.INTEGER) and subject.stream is None
+
+
+def _stored(subject: Subject) -> Query:
+    """SELECT (at, sequence, origin, revised, number, text, flag) of the metric's readings."""
+    if subject.data_type in (DataType.FLOAT, DataType.INTEGER):
+        column = NUMBERS[subject.position - 1]
+        bit = 1 << (subject.position - 1)
+        return (
+            f"SELECT at, sequence, origin, revised & {bit}, {column}, NULL, NULL FROM {ROWS.name} "
+            f"WHERE stream_id = %s AND {column} IS NOT NULL",
+            [subject.stream],
+        )
+    column = "flag" if subject.data_type == DataType.BOOLEAN else "text"
+    return (
+        f"SELECT at, sequence, origin, revised, NULL, text, flag FROM {TEXTS.name} "
+        f"WHERE metric_id = %s AND {column} IS NOT NULL",
+        [subject.metric],
+    )
 
 
 def _page(engine: Engine, request: HistoryRequest) -> Query:

@@ -12,14 +12,32 @@ from devices.readings.samples import (
     Buckets,
     Correction,
     DayCompleteness,
+    HistoriesRequest,
     HistoryRequest,
+    IntegralRequest,
+    Integrals,
+    Kept,
+    Line,
+    PercentileRequest,
+    Percentiles,
     Reading,
     Received,
     ReceivedRequest,
     Sample,
     WriteResult,
 )
-from devices.readings.store import aggregating, correcting, reading, recalling, rolling, writing
+from devices.readings.store import (
+    aggregating,
+    correcting,
+    integrating,
+    lines,
+    newest,
+    ranking,
+    reading,
+    recalling,
+    rolling,
+    writing,
+)
 from devices.readings.store.engine import Engine
 
 
@@ -57,7 +75,7 @@ class SqlStore:
 
     def latest(self, metrics: Collection[int]) -> Mapping[int, Reading]:
         """The newest reading of each metric by its own time."""
-        return reading.latest(self.engine, metrics)
+        return newest.latest(self.engine, metrics)
 
     def history(self, request: HistoryRequest) -> Sequence[Reading]:
         """One page of a metric's readings."""
@@ -66,6 +84,22 @@ class SqlStore:
     def aggregate(self, request: AggregateRequest) -> Buckets:
         """Statistics in buckets, from the coarsest tier that answers."""
         return aggregating.aggregate(self.engine, request)
+
+    def percentiles(self, request: PercentileRequest) -> Sequence[Percentiles]:
+        """Percentiles of each bucket with readings."""
+        return ranking.percentiles(self.engine, request)
+
+    def integrate(self, request: IntegralRequest) -> Integrals:
+        """What lies under the metric's line, by bucket."""
+        return integrating.integrate(self.engine, request)
+
+    def histories(self, request: HistoriesRequest) -> Mapping[int, Line]:
+        """All readings of several metrics."""
+        return lines.histories(self.engine, request)
+
+    def kept(self, metric: int) -> Kept:
+        """From when on single readings and hours of a metric are kept."""
+        return reading.subject_of(self.engine, metric).kept
 
     def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:
         """Statistics over all of [since, until)."""

@@ -177,3 +177,36 @@ def test_what_belongs_to_others_does_not_exist(
 def test_strangers_get_nothing(client: Client, level: Metric) -> None:
     for url in (f"/api/v1/metrics/{level.pk}/history/", "/api/v1/latest/"):
         get(client, url, status=403)
+
+
+def test_histories_of_several_metrics_in_one_call(
+    store: ReadingStore, member: Client, level: Metric
+) -> None:
+    (other,) = metrics(level.device, 1, DataType.TEXT)
+    (hidden,) = metrics(device(), 1)
+    fill(store, level, 60)
+    store.write([Sample(other.device_id, minutes(START, 3), 1, {other.pk: "open"})])
+    url = "/api/v1/histories/?start=-1h&metrics="
+
+    first, second = get(member, f"{url}{other.pk},{level.pk}")["results"]
+
+    assert (first["metric"], first["at"], first["values"]) == (
+        other.pk,
+        [minutes(START, 3).timestamp()],
+        ["open"],
+    )
+    assert second["values"] == [n / 2 for n in range(1, 60)]
+    assert second["device"] == str(level.device.uuid)
+    get(member, f"{url}{level.pk},{hidden.pk}", status=404)
+    for wrong in ("", "level", "1,", ",".join(map(str, range(101)))):
+        answer = get(member, f"{url}{wrong}", status=400)
+        assert [error["attr"] for error in answer["errors"]] == ["metrics"]
+
+
+def test_a_chart_says_where_it_came_from(
+    store: ReadingStore, member: Client, level: Metric
+) -> None:
+    fill(store, level, 60)
+    raw = get(member, f"/api/v1/metrics/{level.pk}/series/?start=-2h")
+    ends = {"start": minutes(NOW, -120).timestamp(), "end": NOW.timestamp()}
+    assert raw["parts"] == [{"tier": "raw", "bucket_s": None, **ends}]

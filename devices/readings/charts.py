@@ -1,0 +1,249 @@
+"""A chart of a metric: from the coarsest tier that answers, never more than its pixels can show.
+
+Where single readings (then hours) were dropped by age, the older part of a chart comes from the
+next coarser tier: `Series.parts` says which part came from where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from devices.models import Metric
+from devices.readings.instants import HOUR
+from devices.readings.periods import day_span, month_span
+from devices.readings.samples import (
+    AggregateRequest,
+    Bucket,
+    HistoryRequest,
+    Kept,
+    Reading,
+    Tier,
+)
+from devices.readings.store import NotNumeric, get_store
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+MONTH = 31 * DAY
+WIDTHS = (
+    *(MINUTE * minutes for minutes in (1, 2, 5, 10, 15, 30)),
+    *(HOUR * hours for hours in (1, 2, 3, 6)),
+)
+"""Bucket widths a chart may have; beyond, it counts in calendar days. Halves of a day would show
+the difference of day and night as a zigzag.
+"""
+GAP = 3
+"""A line is broken where the next reading is this many times later than expected."""
+_ORDER = list(Tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One place of a chart's line, or of its min/max band; None where the line is broken."""
+
+    at: datetime
+    minimum: float | None
+    average: float | None
+    maximum: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a chart: from which tier, how wide each bucket is (None: single readings)."""
+
+    tier: Tier
+    width: timedelta | None
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A metric's line over a range, and the stretches it was put together from, oldest first."""
+
+    points: Sequence[Point]
+    parts: Sequence[Part]
+
+    @property
+    def tier(self) -> Tier:
+        """The coarsest tier of the parts."""
+        return max((part.tier for part in self.parts), key=_ORDER.index)
+
+    @property
+    def width(self) -> timedelta | None:
+        """The widest bucket of the parts; None: single readings everywhere."""
+        return max((part.width for part in self.parts if part.width), default=None)
+
+
+class _Stretch(NamedTuple):
+    """A part to draw: its readings, or buckets of a width."""
+
+    since: datetime
+    until: datetime
+    width: timedelta
+    readings: Sequence[Reading] | None
+
+    def continues(self, later: _Stretch) -> bool:
+        """Whether the later stretch is drawn in the same buckets, so that none is cut in two."""
+        return self.readings is later.readings is None and self.width == later.width
+
+
+def series(metric: Metric, since: datetime, until: datetime, points: int) -> Series:
+    """A chart of [since, until) with about `points` places at most, gaps kept.
+
+    The readings themselves while they are few enough, else minimum, average and maximum of equal
+    buckets from the coarsest tier that answers: two numbers and their mean for each place.
+    Raises NotNumeric for text.
+    """
+    if metric.data_type == "text":
+        raise NotNumeric("Text cannot be drawn as a line.")
+    zone = ZoneInfo(metric.device.community.zone)
+    width = _width(until - since, points)
+    plan: list[_Stretch] = []
+    for begins, ends, finest in _kept_stretches(get_store().kept(metric.pk), zone, since, until):
+        readings = None
+        if not finest:
+            readings = _few(metric, begins, ends, int(points * ((ends - begins) / (until - since))))
+        stretch = _Stretch(begins, ends, max(width, finest), readings)
+        if plan and plan[-1].continues(stretch):
+            stretch = _Stretch(plan.pop().since, ends, stretch.width, None)
+        plan.append(stretch)
+    return _drawn(metric, plan)
+
+
+def _drawn(metric: Metric, plan: Sequence[_Stretch]) -> Series:
+    """Each stretch drawn, and the line broken between two of them where nothing was heard."""
+    line: list[Point] = []
+    parts: list[Part] = []
+    for stretch in plan:
+        part, points = _part(metric, stretch)
+        if line and points and _apart(line[-1], points[0], parts[-1], part):
+            line.append(_broken(line[-1].at + (points[0].at - line[-1].at) / 2))
+        line += points
+        parts.append(part)
+    return Series(line, parts)
+
+
+def _width(length: timedelta, points: int) -> timedelta:
+    """The narrowest bucket of which so many cover the length; whole days beyond six hours."""
+    fitting = (width for width in WIDTHS if length / width <= points)
+    days = -(-length // (DAY * points))
+    return next(fitting, MONTH if days > 28 else days * DAY)
+
+
+def _kept_stretches(
+    kept: Kept, zone: ZoneInfo, since: datetime, until: datetime
+) -> list[tuple[datetime, datetime, timedelta]]:
+    """The range in parts, by the finest resolution that is kept of each; nothing for readings."""
+    readings_from = kept.readings_from or since
+    # Of the day in which hours begin to be kept, only the day itself is whole.
+    hours_from = day_span(kept.hours_from, zone).until if kept.hours_from else since
+    parts = [
+        (since, hours_from, DAY),
+        (max(since, hours_from), readings_from, HOUR),
+        (max(since, readings_from), until, timedelta()),
+    ]
+    return [
+        (begins, min(ends, until), finest)
+        for begins, ends, finest in parts
+        if begins < min(ends, until)
+    ]
+
+
+def _few(metric: Metric, since: datetime, until: datetime, room: int) -> Sequence[Reading] | None:
+    """The readings of a range if there are no more than there is room for."""
+    readings = get_store().history(HistoryRequest(metric.pk, since, until, limit=room + 1))
+    return readings if len(readings) <= room else None
+
+
+def _part(metric: Metric, stretch: _Stretch) -> tuple[Part, list[Point]]:
+    """A stretch's points: its readings, or buckets from the coarsest tier that answers."""
+    since, until, width, readings = stretch
+    if readings is not None:
+        line = _line(readings, metric.expected_every_s)
+        return Part(Tier.RAW, None, since, until), line
+    answer = get_store().aggregate(_request(metric, stretch))
+    buckets = list(answer.buckets)
+    if DAY < width < MONTH:
+        buckets = _grouped(buckets, width // DAY)
+    return Part(answer.tier, width, since, until), _band(buckets, width)
+
+
+def _request(metric: Metric, stretch: _Stretch) -> AggregateRequest:
+    """Buckets of the stretch; the first day (or month) is whole, as the tier holds it."""
+    since, until, width, _ = stretch
+    if width < DAY:
+        return AggregateRequest(metric.pk, since, until, width)
+    zone = ZoneInfo(metric.device.community.zone)
+    if width == MONTH:
+        return AggregateRequest(metric.pk, month_span(since, zone).since, until, Tier.MONTH)
+    return AggregateRequest(metric.pk, day_span(since, zone).since, until, Tier.DAY)
+
+
+def _apart(before: Point, after: Point, older: Part, newer: Part) -> bool:
+    """Whether nothing was heard between two parts, so that no line connects them."""
+    patience = 1.5 * ((older.width or timedelta()) + (newer.width or HOUR))
+    return after.at - before.at > patience
+
+
+def _line(readings: Sequence[Reading], cadence_s: int | None) -> list[Point]:
+    """Readings as points, and a broken place after each that was followed much too late."""
+    steps = [(after.at - before.at).total_seconds() for before, after in pairwise(readings)]
+    patience = GAP * (cadence_s or (median(steps) if steps else 0))
+    line = []
+    for place, reading in enumerate(readings):
+        value = float(reading.value)
+        line.append(Point(reading.at, value, value, value))
+        if place < len(steps) and steps[place] > patience > 0:
+            line.append(_broken(reading.at + timedelta(seconds=steps[place] / 2)))
+    return line
+
+
+def _band(buckets: Sequence[Bucket], width: timedelta) -> list[Point]:
+    """Buckets as points, and one broken place for each run of empty buckets."""
+    band: list[Point] = []
+    for bucket in buckets:
+        # A day may last 25 hours: more than one and a half widths is a bucket without readings.
+        if band and bucket.start - band[-1].at > 1.5 * width:
+            band.append(_broken(band[-1].at + width))
+        band.append(Point(bucket.start, bucket.minimum, bucket.average, bucket.maximum))
+    return band
+
+
+def _broken(at: datetime) -> Point:
+    return Point(at, None, None, None)
+
+
+def _grouped(buckets: Sequence[Bucket], days: int) -> list[Bucket]:
+    """Days put together, so many at a time, aligned to whole multiples since 1970."""
+    groups: list[list[Bucket]] = []
+    numbers: list[int] = []
+    for bucket in buckets:
+        # Half a day added: midnight in any zone is nearest to the right whole day.
+        number = int((bucket.start.timestamp() // 3600 + 12) // (24 * days))
+        if numbers and numbers[-1] == number:
+            groups[-1].append(bucket)
+        else:
+            numbers.append(number)
+            groups.append([bucket])
+    return [_together(group) for group in groups]
+
+
+def _together(group: Sequence[Bucket]) -> Bucket:
+    return Bucket(
+        start=group[0].start,
+        count=sum(bucket.count for bucket in group),
+        minimum=min(bucket.minimum for bucket in group),
+        maximum=max(bucket.maximum for bucket in group),
+        sum=sum(bucket.sum for bucket in group),
+        sum_of_squares=sum(bucket.sum_of_squares for bucket in group),
+        first=group[0].first,
+        last=group[-1].last,
+        first_at=group[0].first_at,
+        last_at=group[-1].last_at,
+    )

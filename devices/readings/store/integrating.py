@@ -1,0 +1,73 @@
+"""Integrals from readings streamed in order, and from tiers where readings were dropped by age."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import chain
+
+from devices.models import DataType
+from devices.readings.areas import Knot, integrals, knot_of
+from devices.readings.instants import EPOCH
+from devices.readings.periods import clip, day_span
+from devices.readings.samples import IntegralRequest, Integrals, Tier
+from devices.readings.store.aggregating import buckets_of, numeric_subject, refuse_gone
+from devices.readings.store.engine import Engine
+from devices.readings.store.reading import Subject, numbers
+from devices.readings.store.summary import TIER_TABLES
+
+
+def integrate(engine: Engine, request: IntegralRequest) -> Integrals:
+    """See `ReadingStore.integrate`."""
+    if request.bridge <= timedelta():
+        raise ValueError("Readings are connected over a length of time: it must be above nothing.")
+    subject = numeric_subject(engine, request.metric)
+    refuse_gone(request, subject.kept)
+    spans = [clip(span, request.since, request.until) for span in buckets_of(request, subject.zone)]
+    if not spans:
+        return Integrals(Tier.RAW)
+    tiers, knots = _knots(engine, subject, request)
+    found = integrals(
+        knots, spans, request.bridge.total_seconds(), subject.data_type == DataType.BOOLEAN
+    )
+    return Integrals(tiers[0], found)
+
+
+def _knots(
+    engine: Engine, subject: Subject, request: IntegralRequest
+) -> tuple[list[Tier], Iterator[Knot]]:
+    """The line from a little before to a little after the range, and the tiers it comes from."""
+    since, until = max(request.since - request.bridge, EPOCH), request.until + request.bridge
+    kept = subject.kept
+    hours_from = kept.hours_from and day_span(kept.hours_from, subject.zone).until
+    parts = [
+        (Tier.DAY, EPOCH, hours_from or EPOCH),
+        (Tier.HOUR, hours_from or EPOCH, kept.readings_from or EPOCH),
+        (Tier.RAW, kept.readings_from or EPOCH, until),
+    ]
+    tiers: list[Tier] = []
+    knots = []
+    for tier, begins, ends in parts:
+        begins, ends = max(begins, since), min(ends, until)
+        if begins < ends:
+            tiers.append(tier)
+            knots.append(_of(engine, subject, tier, begins, ends))
+    return tiers, chain(*knots)
+
+
+def _of(
+    engine: Engine, subject: Subject, tier: Tier, since: datetime, until: datetime
+) -> Iterator[Knot]:
+    if tier is Tier.RAW:
+        return (knot_of(at, value) for at, value in numbers(engine, subject, since, until))
+    rows = engine.query(
+        f"SELECT first_at, last_at, sum / count FROM {TIER_TABLES[tier]} "
+        "WHERE metric_id = %s AND bucket >= %s AND bucket < %s ORDER BY bucket",
+        [subject.metric, engine.instant(since), engine.instant(until)],
+    )
+    return (
+        Knot(engine.moment(first).timestamp(), engine.moment(last).timestamp(), average)
+        for first, last, average in rows
+    )

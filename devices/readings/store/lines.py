@@ -1,0 +1,135 @@
+"""Readings of many metrics at once: each stream's rows are read once for all of its metrics."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from devices.models import DataType
+from devices.readings.samples import HistoriesRequest, Line, Value
+from devices.readings.store.base import TooMuch, UnknownMetric
+from devices.readings.store.engine import Engine
+from devices.readings.store.tables import NUMBERS, ROWS, TEXTS
+
+Slots = Mapping[int, tuple[str, int | None, int]]
+"""Data type, stream and position of each metric."""
+
+
+def histories(engine: Engine, request: HistoriesRequest) -> dict[int, Line]:
+    """See `ReadingStore.histories`."""
+    slots = _slots(engine, request.metrics)
+    found = dict.fromkeys(request.metrics, Line())
+    room = request.most
+    for metric, line in _lines(engine, request, slots):
+        room -= len(line.at)
+        if room < 0:
+            raise TooMuch(_too_much(request.most))
+        found[metric] = line
+    return found
+
+
+def _too_much(most: int) -> str:
+    return f"That is more than {most:,} readings at once. Ask for a shorter range or fewer metrics."
+
+
+def _slots(engine: Engine, metrics: Collection[int]) -> Slots:
+    wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
+    rows = engine.query(
+        f"SELECT m.id, m.data_type, s.stream_id, s.position FROM {wanted} "
+        "JOIN devices_metric m ON m.id = k.id LEFT JOIN readings_slot s ON s.metric_id = m.id",
+        params,
+    )
+    slots = {metric: (data_type, stream, position) for metric, data_type, stream, position in rows}
+    missing = sorted(set(metrics) - slots.keys())
+    if missing:
+        raise UnknownMetric(f"No such metric: {', '.join(map(str, missing))}.")
+    return slots
+
+
+def _lines(engine: Engine, request: HistoriesRequest, slots: Slots) -> Iterator[tuple[int, Line]]:
+    streams: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
+    sparse = []
+    for metric, (data_type, stream, position) in slots.items():
+        if data_type in (DataType.BOOLEAN, DataType.TEXT):
+            sparse.append(metric)
+        elif stream is not None:
+            streams[stream].append((metric, position, data_type == DataType.INTEGER))
+    if streams:
+        yield from _numbers(engine, request, streams)
+    if sparse:
+        yield from _texts(engine, request, slots, sparse)
+
+
+def _numbers(
+    engine: Engine,
+    request: HistoriesRequest,
+    streams: Mapping[int, Sequence[tuple[int, int, bool]]],
+) -> Iterator[tuple[int, Line]]:
+    positions = sorted({position for some in streams.values() for _, position, _ in some})
+    columns = ", ".join(f"r.{NUMBERS[position - 1]}" for position in positions)
+    places = {position: place for place, position in enumerate(positions, start=2)}
+    for stream, rows in _rows(engine, request, ROWS.name, "stream_id", sorted(streams), columns):
+        by_column = list(zip(*rows, strict=True))
+        instants = [engine.moment(at) for at in by_column[1]]
+        for metric, position, whole in streams[stream]:
+            values = by_column[places[position]]
+            yield metric, _line(instants, values, whole)
+
+
+def _line(instants: Sequence[datetime], values: Sequence[Any], whole: bool) -> Line:
+    if None in values:
+        pairs = [pair for pair in zip(instants, values, strict=True) if pair[1] is not None]
+        instants, values = [at for at, _ in pairs], [value for _, value in pairs]
+    if whole:
+        values = [int(value) if value.is_integer() else value for value in values]
+    return Line(instants, values)
+
+
+def _texts(
+    engine: Engine, request: HistoriesRequest, slots: Slots, metrics: Sequence[int]
+) -> Iterator[tuple[int, Line]]:
+    for metric, rows in _rows(
+        engine, request, TEXTS.name, "metric_id", sorted(metrics), "r.text, r.flag"
+    ):
+        wants_flag = slots[metric][0] == DataType.BOOLEAN
+        instants: list[datetime] = []
+        values: list[Value] = []
+        for _, at, text, flag in rows:
+            value = flag if wants_flag else text
+            if value is not None:
+                instants.append(engine.moment(at))
+                values.append(bool(value) if wants_flag else value)
+        yield metric, Line(instants, values)
+
+
+def _rows(
+    engine: Engine,
+    request: HistoriesRequest,
+    table: str,
+    owner: str,
+    owners: Sequence[int],
+    columns: str,
+) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+    """The rows of each owner in the range, in order; raises TooMuch before it is in memory."""
+    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in owners])
+    source = engine.for_each(table, "r", f"r.{owner} = k.owner AND r.at >= %s AND r.at < %s")
+    rows = engine.query(
+        f"SELECT k.owner, r.at, {columns} FROM {wanted} {source} "
+        "ORDER BY k.owner, r.at, r.sequence LIMIT %s",
+        [
+            *params,
+            engine.instant(request.since),
+            engine.instant(request.until),
+            request.most + 1,
+        ],
+    )
+    if len(rows) > request.most:
+        raise TooMuch(_too_much(request.most))
+    for one, some in groupby(rows, key=itemgetter(0)):
+        yield one, list(some)
