@@ -99,6 +99,10 @@ class Engine(ABC):
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
+    def many(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT that returns very many of them."""
+        return self.query(sql, params)
+
     def change(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a statement; how many rows it touched."""
         with connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -37,6 +38,26 @@ class PostgresqlEngine(Engine):
         connection.ensure_connection()
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             yield cursor
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT, their instants read by the driver's compiled code.
+
+        Django's own loader of instants is Python: of a day of readings it takes half the time.
+        """
+        with connection.cursor() as cursor:
+            cursor.cursor.adapters.register_loader("timestamptz", _instants_loader())
+            cursor.execute(sql, params)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def many(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows in binary: neither side turns numbers into text and back."""
+        connection.ensure_connection()
+        with (
+            connection.wrap_database_errors,
+            psycopg.Cursor(connection.connection) as cursor,
+        ):
+            return cursor.execute(sql, params, binary=True).fetchall()
 
     def hold_open(self) -> None:
         """The shared lock, until the transaction ends."""
@@ -178,6 +199,15 @@ class PostgresqlEngine(Engine):
                 sql.format(rows=f"SELECT * FROM unnest({_arrays(columns)})"),
                 _columns(rows, columns),
             )
+
+
+@cache
+def _instants_loader() -> type[psycopg.abc.Loader]:
+    """What reads an instant that came as text, in the zone of the connection: UTC."""
+    oid = psycopg.adapters.types["timestamptz"].oid
+    loader = psycopg.adapters.get_loader(oid, psycopg.pq.Format.TEXT)
+    assert loader is not None  # noqa: S101 - the driver knows the type
+    return loader
 
 
 def _columns(rows: Sequence[Sequence[Any]], kinds: Sequence[str]) -> list[str]:
