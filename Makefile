@@ -48,6 +48,13 @@ test-postgres:
 			--junitxml="$$TEST_REPORTS/postgres.xml" $(STORED); \
 	fi
 
+# Its own report, beside the table at the end: one JSON object a line.
+.PHONY: chaos
+chaos: export CHAOS := long
+chaos: export CHAOS_REPORT ?= var/chaos.jsonl
+chaos: install-dev ## prove in full what ingestion promises: kills, outages, overload (an hour)
+	$(PYTHON_OF_VENV) -m scripts.services -- $(PYTEST) tests/chaos
+
 .PHONY: check
 check: install-dev ## style, types, import directions, settings, migrations
 	echo "== ruff, mypy, import-linter, Django's checks =="

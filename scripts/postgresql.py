@@ -11,7 +11,9 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,25 +28,46 @@ HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_con
 DURABLE = ("shared_buffers=1GB", "max_wal_size=4GB", "max_connections=60")
 
 
+class Server:
+    """One server with a directory and a port of its own; it may be ended and started again."""
+
+    def __init__(self, directory: Path, running: ExitStack, settings: Sequence[str] = HASTE):
+        """Make the directory and an empty database in it. Raises Unavailable."""
+        self._user = _unprivileged_user()
+        self._running = running
+        directory.mkdir(mode=0o700)
+        if self._user is not None:
+            shutil.chown(directory, self._user)
+        binaries = _usable_binaries(directory.with_name("postgresql-binaries"), self._user)
+        self._log = directory.with_name("postgresql.log")
+        port, password = servers.free_port(), secrets.token_hex(16)
+        data = directory / "data"
+        _initialise(binaries, data, password, self._user)
+        self.url = f"postgres://{OWNER}:{password}@127.0.0.1:{port}/postgres"
+        self._command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
+        for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", *settings):
+            self._command += ["-c", setting]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it until `running` closes; it answers when this returns. Raises Unavailable."""
+        process = servers.start(self._command, self._log, self._running, user=self._user)
+        servers.wait_until(lambda: _answers(self.url), process, self._log, "PostgreSQL")
+        self._process = process
+
+    def end(self, number: signal.Signals) -> None:
+        """End the server as this signal does, and wait until it is gone."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait()
+
+
 def start(directory: Path, running: ExitStack) -> str:
-    """Start the server until `running` closes; the URL of an empty database. Raises Unavailable."""
-    user = _unprivileged_user()
-    directory.mkdir(mode=0o700)
-    if user is not None:
-        shutil.chown(directory, user)
-    binaries = _usable_binaries(directory.with_name("postgresql-binaries"), user)
-    port, password = servers.free_port(), secrets.token_hex(16)
-    data = directory / "data"
-    _initialise(binaries, data, password, user)
-    log = directory.with_name("postgresql.log")
-    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
+    """Start a server until `running` closes; the URL of an empty database. Raises Unavailable."""
     settings = DURABLE if os.environ.get("TEST_POSTGRES_DURABLE") else HASTE
-    for setting in ("listen_addresses=127.0.0.1", "unix_socket_directories=", *settings):
-        command += ["-c", setting]
-    process = servers.start(command, log, running, user=user)
-    url = f"postgres://{OWNER}:{password}@127.0.0.1:{port}/postgres"
-    servers.wait_until(lambda: _answers(url), process, log, "PostgreSQL")
-    return url
+    server = Server(directory, running, settings)
+    server.start()
+    return server.url
 
 
 def _initialise(binaries: Path, data: Path, password: str, user: str | None) -> None:

@@ -64,9 +64,13 @@ def _instant(params: Mapping[str, str], name: str) -> float | None:
     return at
 
 
-def _rows_json(rows: Iterable[Row]) -> list[list[object]]:
+def _rows_json(rows: Iterable[Row], *, values: bool) -> list[list[object]]:
     return [
-        [json_form(row.at) if row.created_at is None else row.created_at, row.entry_id]
+        [
+            json_form(row.at) if row.created_at is None else row.created_at,
+            row.entry_id,
+            *(row.values if values else ()),
+        ]
         for row in rows
     ]
 
@@ -193,7 +197,7 @@ class Control:
 
     def _rows(self, request: Request, _body: Body) -> object:
         """[created_at, entry_id] of the rows that exist now, as faults show them (`faulted`), or
-        that were served.
+        that were served; with `values` what their fields hold, too.
         """
         params = request.params
         channel_id = _integer(params, "channel")
@@ -214,7 +218,11 @@ class Control:
             rows = seen.rows(
                 start, end, _integer(params, "limit") or 100_000, self._api.clock.now()
             )
-        return {"channel": channel_id, "count": len(rows), "rows": _rows_json(rows)}
+        return {
+            "channel": channel_id,
+            "count": len(rows),
+            "rows": _rows_json(rows, values="values" in params),
+        }
 
     def _ages(self, _request: Request, _body: Body) -> object:
         """How old each row was when it was first answered, in seconds, by channel; rows of before

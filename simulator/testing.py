@@ -70,6 +70,13 @@ class RunningSimulator:
         """Stop it."""
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """The process, for tests that let it hang."""
+        if self._process is None:
+            raise SimulatorFailed("the simulator does not run")
+        return self._process.pid
+
     def stop(self) -> int | None:
         """End the process as Ctrl-C's gentler sister does; returns its exit code."""
         process, self._process = self._process, None

@@ -1,0 +1,1 @@
+"""Proof of ingestion's promises: real processes, killed and starved, judged by the simulator."""
