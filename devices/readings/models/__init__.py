@@ -1,6 +1,7 @@
 """The tables of the time series. Only the store writes them; others speak in metrics."""
 
 from devices.readings.models.lists import ReceivedEntry, RollupEntry
+from devices.readings.models.retention import KeptFrom, RetentionRule
 from devices.readings.models.rows import SLOTS, Received, Row, Slot, Stream, TextValue
 from devices.readings.models.tiers import (
     DayZone,
@@ -16,10 +17,12 @@ from devices.readings.models.tiers import (
 __all__ = [
     "SLOTS",
     "DayZone",
+    "KeptFrom",
     "LateLog",
     "Latest",
     "Received",
     "ReceivedEntry",
+    "RetentionRule",
     "RollupDay",
     "RollupEntry",
     "RollupHour",

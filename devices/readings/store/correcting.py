@@ -22,6 +22,7 @@ from devices.readings.store.engine import Engine
 from devices.readings.store.places import Place, places_of
 from devices.readings.store.reading import history
 from devices.readings.store.tables import ORIGINS, ROWS, TEXTS, Key, Record, Table
+from devices.readings.store.watermark import expired as expired_of
 from devices.readings.store.watermark import marks
 from devices.readings.store.writing import (
     Batch,
@@ -91,13 +92,13 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
     with transaction.atomic():
         engine.hold_open()
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
-        kept = mark.kept_from
-        expired = [sample for sample in samples if kept and sample.at < kept]
-        ours = merged_samples(samples, kept)
+        expired = expired_of(engine, mark, samples)
+        ours = merged_samples(samples, expired)
+        staying = {id(sample) for sample in expired_of(engine, mark, gone)}
         going = [
             replace(sample, at=to_millisecond(sample.at))
             for sample in gone
-            if not (kept and sample.at < kept)
+            if id(sample) not in staying
         ]
         places = checked_places(engine, ours)
         leaving = {metric for sample in going for metric in sample.values} - places.keys()

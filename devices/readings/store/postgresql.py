@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -14,6 +14,7 @@ import psycopg
 from django.db import connection
 
 from devices.readings.instants import to_millisecond
+from devices.readings.keeping import Volume
 from devices.readings.store import partitions
 from devices.readings.store.engine import Engine
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
@@ -30,6 +31,7 @@ class PostgresqlEngine(Engine):
     """Writers insert side by side in one order of keys; conflicts wait for each other."""
 
     batch = 10_000
+    whole_months = True
     rolled_at_once = 2_000
 
     @contextmanager
@@ -191,6 +193,19 @@ class PostgresqlEngine(Engine):
     def drop_until(self, table: Table, owners: str, until: datetime) -> int:
         """Whole months only, for nothing; what is left of a month goes with it later."""
         return partitions.drop(table.name, until)
+
+    def drop_of(
+        self,
+        table: Table,
+        until: Mapping[int, datetime | None],
+        done: Mapping[int, datetime],
+    ) -> int:
+        """Whole months, for nothing where nobody keeps longer; else row by row of who does not."""
+        return partitions.drop_of(table.name, table.key[0], until, done)
+
+    def volumes(self, tables: Sequence[Table]) -> list[Volume]:
+        """Of each month's partitions, with their indexes; rows as the planner believes."""
+        return partitions.volumes([table.name for table in tables])
 
     def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
         """One statement over arrays."""

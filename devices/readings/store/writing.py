@@ -16,6 +16,7 @@ from devices.readings.store.base import NotStorable, UnknownMetric
 from devices.readings.store.engine import Engine
 from devices.readings.store.places import Place, give_slots, places_of
 from devices.readings.store.tables import ORIGINS, RECEIVED, ROWS, TEXTS, Key, Record, Table
+from devices.readings.store.watermark import expired as expired_of
 from devices.readings.store.watermark import marks
 
 _NOTHING: Record = (None,) * 8
@@ -98,8 +99,8 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
     with transaction.atomic():
         engine.hold_open()
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
-        expired = [s for s in samples if mark.kept_from and s.at < mark.kept_from]
-        ours = merged_samples(samples, mark.kept_from)
+        expired = expired_of(engine, mark, samples)
+        ours = merged_samples(samples, expired)
         places = checked_places(engine, ours)
         results = [
             _write_batch(engine, ours[start : start + engine.batch], places)
@@ -117,11 +118,15 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
     return result
 
 
-def merged_samples(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sample]:
-    """Samples in the order of their identity, each identity once; of two values the later wins."""
+def merged_samples(samples: Sequence[Sample], expired: Sequence[Sample]) -> list[Sample]:
+    """Samples in the order of their identity, each identity once; of two values the later wins.
+
+    Without those that are expired.
+    """
+    gone = {id(sample) for sample in expired}
     merged: dict[tuple[int, datetime, int], Sample] = {}
     for sample in samples:
-        if not sample.values or (kept_from and sample.at < kept_from):
+        if not sample.values or id(sample) in gone:
             continue
         at = to_millisecond(sample.at)
         if at is not sample.at:
