@@ -10,8 +10,9 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 
 from devices.models import Device
+from devices.readings.instants import EPOCH
 from devices.readings.keeping import Cut, Dropped, Volume
-from devices.readings.models import RetentionRule
+from devices.readings.models import KeptFrom, RetentionRule
 from devices.readings.store import get_store
 from devices.readings.store.dropping import KEPT_LONGER
 
@@ -119,19 +120,19 @@ def outlook(now: datetime) -> Outlook:
     """What goes, when, and how much disk that frees; changes nothing."""
     rules = _rules()
     effective = effective_from(rules, now)
-    used = {rule.pk: rule for rule in _governed(rules).values()}
+    gone = _gone(_governed(rules))
     months = tuple(
         going
         for volume in get_store().volumes()
         if volume.begins <= now  # months made ahead are empty
-        and (going := _going(volume, list(used.values()), effective or now, now)) is not None
+        and (going := _going(volume, gone, effective or now, now)) is not None
     )
     return Outlook(
         effective=effective,
         months=months,
         hours=tuple(
             (rule, (now - timedelta(days=rule.hours_days)).date())
-            for rule in used.values()
+            for rule in gone
             if rule.hours_days is not None
         ),
         frees=sum(one.volume.size for one in months if one.soon),
@@ -139,17 +140,28 @@ def outlook(now: datetime) -> Outlook:
     )
 
 
+def _gone(governed: Mapping[int, RetentionRule]) -> dict[RetentionRule, datetime]:
+    """Up to when the readings of all devices of a rule are gone already, rule by rule."""
+    dropped = dict(KeptFrom.objects.values_list("device", "dropped_until"))
+    gone: dict[RetentionRule, datetime] = {}
+    for device, rule in governed.items():
+        until = dropped.get(device) or EPOCH
+        gone[rule] = min(gone.get(rule, until), until)
+    return gone
+
+
 def _going(
-    volume: Volume, rules: list[RetentionRule], earliest: datetime, now: datetime
+    volume: Volume, gone: Mapping[RetentionRule, datetime], earliest: datetime, now: datetime
 ) -> Going | None:
-    """A month's steps; None while no device falls under any rule."""
+    """A month's steps still to come; None when there are none."""
     days: dict[date | None, RetentionRule] = {}
-    for rule in rules:
+    for rule, until in gone.items():
         day = None
         if rule.readings_days is not None:
             over_age = volume.ends + timedelta(days=rule.readings_days) + KEPT_LONGER
             day = max(over_age, earliest).date()
-        days.setdefault(day, rule)
+        if until < volume.ends:
+            days.setdefault(day, rule)
     if not days:
         return None
     ordered = sorted(days, key=lambda day: (day is None, day or date.min))

@@ -51,12 +51,14 @@ def test_lists_show_the_rows_that_one_may_see(
 def test_what_retention_will_drop_is_shown_before(client: Client, store: ReadingStore) -> None:
     (level,) = metrics(device(), 1)
     store.write([Sample(level.device_id, START, 1, {level.pk: 48.0})])
-    client.force_login(User.objects.create_superuser("admin"))
+    admin = User.objects.create_superuser("admin")
+    client.force_login(admin)
     with time_machine.travel(START + timedelta(days=1), tick=False):
         RetentionRule.objects.all().delete()
         RetentionRule.objects.create()
         fresh = client.get("/admin/readings/retentionrule/").content.decode()
     with time_machine.travel(START + timedelta(days=60), tick=False):
+        client.force_login(admin)  # the session has ended
         later = client.get("/admin/readings/retentionrule/").content.decode()
 
     assert "Nothing is dropped before 28 November 2026" in fresh

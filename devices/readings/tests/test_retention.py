@@ -227,6 +227,10 @@ def test_what_will_go_is_told_before(store: ReadingStore) -> None:
     assert len(held(store, usual)) == DAYS  # told, not done
     assert told.hours[0][1] == (NOW - timedelta(days=730)).date()
 
+    prune(NOW)
+    (still, *_) = [one for one in outlook(NOW).months if one.volume.begins == JANUARY]
+    assert [str(step.rule) for step in still.steps] == [str(patient.device.community)]
+
 
 @pytest.mark.parametrize(
     ("given", "words"),
