@@ -35,6 +35,7 @@ BENCHMARKS = {
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
     "phase": Benchmark("benchmarks.phase"),
+    "poll": Benchmark("benchmarks.poll", postgresql=True),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
     "rollup": Benchmark("benchmarks.rollup", postgresql=True),
     "rollup-sqlite": Benchmark("benchmarks.rollup"),

@@ -29,7 +29,7 @@ def run() -> Iterator[Figure]:
         get_store().write(
             [Sample(some[0].device_id, at, 1, {one.pk: 2.5 for one in some}) for some in found]
         )
-    execute("VACUUM ANALYZE readings_latest")
+    execute("VACUUM ANALYZE readings_latestrow")
     keys = random.Random(7).sample([one.pk for some in found for one in some], ASKED)
     ours = timed(lambda: get_store().latest(keys), RUNS)
     assert len(get_store().latest(keys)) == ASKED
@@ -44,8 +44,8 @@ def _by_hand(keys: list[int]) -> int:
     """The rows alone, nothing made of them."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT metric_id, at, sequence, number, text, flag FROM readings_latest "
-            "WHERE metric_id = ANY(%s)",
+            "SELECT s.metric_id, s.position, l.* FROM readings_slot s "
+            "JOIN readings_latestrow l ON l.stream_id = s.stream_id WHERE s.metric_id = ANY(%s)",
             [keys],
         )
         return len(cursor.fetchall())

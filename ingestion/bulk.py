@@ -1,7 +1,8 @@
-"""Changing many rows at once, each to values of its own: one statement on PostgreSQL.
+"""Many rows written at once, each with values of its own: one statement on PostgreSQL.
 
-Django's `bulk_update` writes a CASE with a branch per row and column, which costs more than all the
-rest of a poll. SQLite runs one prepared statement for each row, within the process.
+Django's `bulk_update` writes a CASE with a branch per row and column, and its `bulk_create` builds
+an object for each row: both cost more than all the rest of a poll. Here the rows travel as one JSON
+text, which PostgreSQL turns into a relation; SQLite runs one prepared statement for each row.
 """
 
 # ruff: noqa: S608 - SQL is put together from the names of models' columns; values are parameters
@@ -9,76 +10,98 @@ rest of a poll. SQLite runs one prepared statement for each row, within the proc
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import connection, models
 
 Values = Mapping[str, Any]
+"""What is written, by the attributes' names (a foreign key is `source_id`)."""
+
+_Fields = Sequence["models.Field[Any, Any]"]
 
 
-def update_rows(model: type[models.Model], rows: Mapping[Any, Values]) -> None:
-    """Give the rows of these primary keys new values; all name the same fields."""
+def insert_rows(model: type[models.Model], rows: Sequence[Values]) -> None:
+    """Insert rows; all name the same attributes, and every column without a default."""
     if not rows:
         return
-    names = list(next(iter(rows.values())))
-    fields = [model._meta.get_field(name) for name in names]
-    key = model._meta.pk
-    if not all(isinstance(field, models.Field) for field in (key, *fields)):
-        raise ValueError("Only columns can be changed.")
-    change = _change_at_once if connection.vendor == "postgresql" else _change_one_by_one
-    change(model._meta.db_table, [key, *fields], [  # type: ignore[list-item]
-        [pk, *(values[name] for name in names)] for pk, values in rows.items()
-    ])  # fmt: skip
-
-
-def _change_one_by_one(
-    table: str, fields: Sequence[models.Field[Any, Any]], rows: Sequence[Sequence[Any]]
-) -> None:
-    key, *others = fields
-    sets = ", ".join(f"{field.column} = %s" for field in others)
+    fields = _fields(model, rows[0])
+    table, columns = model._meta.db_table, ", ".join(str(field.column) for field in fields)
+    if connection.vendor == "postgresql":
+        source, document = _relation(fields, rows)
+        _execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}", [document])
+        return
+    places = ", ".join(["%s"] * len(fields))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {table} SET {sets} WHERE {key.column} = %s",
-            [
-                [field.get_db_prep_save(value, connection) for field, value in pairs[1:]]
-                + [pairs[0][1]]
-                for pairs in (list(zip(fields, row, strict=True)) for row in rows)
-            ],
+            f"INSERT INTO {table} ({columns}) VALUES ({places})",
+            [_prepared(fields, row) for row in rows],
         )
 
 
-def _change_at_once(
-    table: str, fields: Sequence[models.Field[Any, Any]], rows: Sequence[Sequence[Any]]
+def update_rows(
+    model: type[models.Model], rows: Sequence[Values], kept: Collection[str] = ()
 ) -> None:
-    """UPDATE … FROM arrays, one for each column."""
-    key, *others = fields
-    sets = ", ".join(f"{field.column} = {_cast(field)}" for field in others)
-    arrays = ", ".join(f"%s::{_travels_as(field)}[]" for field in fields)
-    names = ", ".join(str(field.column) for field in fields)
+    """Give rows new values; all name the same attributes, the primary key first.
+
+    None in one of the `kept` attributes leaves what is there.
+    """
+    if not rows:
+        return
+    key, *others = _fields(model, rows[0])
+    table = model._meta.db_table
+    if connection.vendor == "postgresql":
+        sets = _sets(others, kept, "n.{0}")
+        source, document = _relation([key, *others], rows)
+        _execute(
+            f"UPDATE {table} t SET {sets} FROM {source} WHERE t.{key.column} = n.{key.column}",
+            [document],
+        )
+        return
+    sets = _sets(others, kept, "%s")
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} t SET {sets} FROM unnest({arrays}) AS n({names}) "
-            f"WHERE t.{key.column} = n.{key.column}",
-            [
-                [_prepared(field, value) for value in column]
-                for field, column in zip(fields, zip(*rows, strict=True), strict=True)
-            ],
+        cursor.executemany(
+            f"UPDATE {table} AS t SET {sets} WHERE {key.column} = %s",
+            [_prepared([*others, key], row) for row in rows],
         )
 
 
-def _travels_as(field: models.Field[Any, Any]) -> str:
-    """The type of an array's elements: documents and limited texts travel as text."""
+def _sets(fields: _Fields, kept: Collection[str], given: str) -> str:
+    """The assignments of an UPDATE of `t`; `given` stands for a new value."""
+    return ", ".join(
+        f"{field.column} = COALESCE({value}, t.{field.column})"
+        if field.attname in kept
+        else f"{field.column} = {value}"
+        for field, value in ((field, given.format(field.column)) for field in fields)
+    )
+
+
+def _fields(model: type[models.Model], row: Values) -> list[models.Field[Any, Any]]:
+    known = {field.attname: field for field in model._meta.concrete_fields}
+    return [known[name] for name in row]
+
+
+def _relation(fields: _Fields, rows: Sequence[Values]) -> tuple[str, str]:
+    """SQL for a relation `n` of the rows, and its parameter; instants travel in ISO form."""
+    declared = ", ".join(f"{field.column} {_kind(field)}" for field in fields)
+    columns = {field.attname: str(field.column) for field in fields}
+    document = [{columns[name]: value for name, value in row.items()} for row in rows]
+    # NaN is no JSON: refused here, with an error that says so.
+    return f"json_to_recordset(%s::json) AS n({declared})", json.dumps(
+        document, default=str, allow_nan=False
+    )
+
+
+def _kind(field: models.Field[Any, Any]) -> str:
+    """The column's type; without a length, which would cut a text silently."""
     kind = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
-    return "text" if kind == "jsonb" or str(kind).startswith("varchar") else str(kind)
+    return "text" if str(kind).startswith("varchar") else str(kind)
 
 
-def _cast(field: models.Field[Any, Any]) -> str:
-    is_document = field.db_type(connection) == "jsonb"
-    return f"n.{field.column}::jsonb" if is_document else f"n.{field.column}"
+def _execute(sql: str, params: list[str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
 
 
-def _prepared(field: models.Field[Any, Any], value: Any) -> Any:
-    if isinstance(field, models.JSONField):
-        return None if value is None else json.dumps(value)
-    return field.get_db_prep_save(value, connection)
+def _prepared(fields: _Fields, row: Values) -> list[Any]:
+    return [field.get_db_prep_save(row[field.attname], connection) for field in fields]

@@ -18,12 +18,13 @@ from devices.alerts.state import SourceState
 from devices.models import Source
 from devices.readings.samples import Origin
 from ingestion import gaps
+from ingestion.bulk import insert_rows
 from ingestion.claims import Claim
 from ingestion.drift.examine import examine
 from ingestion.drift.findings import Findings
 from ingestion.drift.record import record, released
 from ingestion.loading import load_gaps, load_polls
-from ingestion.models import Gap, Lane, PollState
+from ingestion.models import Gap, Lane, PollLog, PollState
 from ingestion.pipeline import Delivery, ingest, ingest_all
 from ingestion.polling import Asked
 from ingestion.rules import Rules, field_rules
@@ -167,12 +168,12 @@ class Filling:
         # After the readings, as everybody takes these two: a live poll may hold the gap's row next.
         asked = one.asked
         gaps.settle_page(one.claim, one.row, asked.fetched, asked.message, now, asked.kind)
-        log_row(one.source, Lane.BACKFILL, one.asked, ingested, now).save()
+        insert_rows(PollLog, [log_row(one.source, Lane.BACKFILL, asked, ingested, now)])
 
 
 def log_defect(source: Source, lane: Lane, asked: Asked, now: datetime) -> None:
     """Where people look for why nothing arrives, after a defect of our own."""
-    log_row(source, lane, asked, None, now).save()
+    insert_rows(PollLog, [log_row(source, lane, asked, None, now)])
 
 
 def _held(answers: Sequence[Answer[PollState]]) -> list[Answer[PollState]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from devices.models import Source
 from ingestion import gaps, rhythm, trouble
-from ingestion.bulk import update_rows
+from ingestion.bulk import insert_rows, update_rows
 from ingestion.models import Lane, PollLog, PollState
 from ingestion.pipeline import Ingested
 from ingestion.polling import Asked
@@ -22,21 +22,23 @@ from ingestion.sources.base import Fetched
 
 ANSWERED = (Outcome.OK, Outcome.EMPTY)
 
-# What a poll may change of its state; what it does not is written as it was.
+# What a poll always changes of its state, and what it changes only when it learnt something.
 SETTLED = (
     *rhythm.CHANGED,
     "last_polled_at",
-    "last_success_at",
     "last_outcome",
     "last_message",
+    "failures",
+    "misses",
+    "crowded_until",
+)
+LEARNED = (
+    "last_success_at",
     "remote_name",
     "labels",
     "cursor_at",
     "cursor_sequence",
     "last_entry",
-    "crowded_until",
-    "failures",
-    "misses",
 )
 
 
@@ -68,16 +70,9 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
     """
     unheard = [one.state for one in polls if not one.heard and _speaks_of_device(one.asked)]
     overdue = trouble.overdue(unheard, now)
-    changes = {one.state.pk: changes_of(one, one.state.pk in overdue, now) for one in polls}
-    update_rows(
-        PollState,
-        {
-            one.state.pk: {
-                name: changes[one.state.pk].get(name, getattr(one.state, name)) for name in SETTLED
-            }
-            for one in polls
-        },
-    )
+    changes = [changes_of(one, one.state.source_id in overdue, now) for one in polls]
+    rows = [_row(one.state, each) for one, each in zip(polls, changes, strict=True)]
+    update_rows(PollState, rows, LEARNED)
     gaps.note_answers(
         [
             gaps.LiveAnswer(one.state, one.asked.fetched)
@@ -86,22 +81,15 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
         ],
         now,
     )
-    PollLog.objects.bulk_create(
-        [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls]
+    insert_rows(
+        PollLog,
+        [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls],
     )
-    trouble.review(
-        [
-            trouble.Finding(
-                one.state.source,
-                one.asked,
-                one.problems,
-                one.heard,
-                changes[one.state.pk]["misses"],
-            )
-            for one in polls
-        ],
-        now,
-    )
+    findings = [
+        trouble.Finding(one.state.source, one.asked, one.problems, one.heard, each["misses"])
+        for one, each in zip(polls, changes, strict=True)
+    ]
+    trouble.review(findings, now)
 
 
 def changes_of(poll: Poll, overdue: bool, now: datetime) -> Mapping[str, Any]:
@@ -111,6 +99,7 @@ def changes_of(poll: Poll, overdue: bool, now: datetime) -> Mapping[str, Any]:
         "last_polled_at": now,
         "last_outcome": asked.kind,
         "last_message": _message(asked, poll.problems),
+        "crowded_until": state.crowded_until,
         **_schedule(state, asked, poll.ingested, now),
     }
     if asked.outcome in ANSWERED and asked.fetched is not None:
@@ -120,8 +109,13 @@ def changes_of(poll: Poll, overdue: bool, now: datetime) -> Mapping[str, Any]:
     return changes
 
 
-def _finding(poll: Poll, misses: int) -> trouble.Finding:
-    return trouble.Finding(poll.state.source, poll.asked, poll.problems, poll.heard, misses)
+def _row(state: PollState, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written of a state; what was not learnt stays as it is."""
+    return {
+        "source_id": state.source_id,
+        **{name: changes[name] for name in SETTLED},
+        **{name: changes.get(name) for name in LEARNED},
+    }
 
 
 def _message(asked: Asked, problems: Sequence[Problem]) -> str:
@@ -130,20 +124,20 @@ def _message(asked: Asked, problems: Sequence[Problem]) -> str:
 
 def log_row(
     source: Source, lane: Lane, asked: Asked, ingested: Ingested | None, now: datetime
-) -> PollLog:
-    """One row per request, so that «why did nothing arrive?» has an answer; not saved yet."""
-    return PollLog(
-        source_id=source.pk,
-        at=now - timedelta(milliseconds=asked.duration_ms),
-        lane=lane,
-        outcome=asked.kind,
-        status=asked.status,
-        duration_ms=asked.duration_ms,
-        entries=ingested.entries if ingested else 0,
-        readings=ingested.written.new_values if ingested else 0,
-        refused=ingested.refused if ingested else 0,
-        message="" if asked.outcome is Outcome.OK else asked.message[:500],
-    )
+) -> dict[str, Any]:
+    """A row of the poll log, one per request: «why did nothing arrive?» has an answer."""
+    return {
+        "source_id": source.pk,
+        "at": now - timedelta(milliseconds=asked.duration_ms),
+        "lane": lane,
+        "outcome": asked.kind,
+        "status": asked.status,
+        "duration_ms": asked.duration_ms,
+        "entries": ingested.entries if ingested else 0,
+        "readings": ingested.written.new_values if ingested else 0,
+        "refused": ingested.refused if ingested else 0,
+        "message": "" if asked.outcome is Outcome.OK else asked.message[:500],
+    }
 
 
 def _schedule(

@@ -11,7 +11,7 @@ from django.db.models import Min, Q
 from devices.alerts.models import Alert
 from devices.alerts.models import Kind as Kinds
 from devices.alerts.state import SourceState, late_after
-from devices.alerts.watch import Trouble, open_alert, resolve_alert_row
+from devices.alerts.watch import Trouble, key_of, open_alert, resolve_alert_row
 from devices.models import Metric, Source
 from devices.readings.store import get_store
 from ingestion import gaps
@@ -74,52 +74,56 @@ class Finding:
 
 def review(findings: Sequence[Finding], now: datetime) -> None:
     """Open and resolve alerts. One query, whatever was found; more only where something changes."""
-    troubles = [
-        trouble
-        for one in findings
-        for trouble in (
-            Trouble.offline(one.source.device),
-            Trouble.failing(one.source),
-            Trouble.upstream(one.source.connection),
-        )
-    ]
-    keys = {trouble.key for trouble in troubles}
+    about = [_About(one.source) for one in findings]
+    keys = {key for one in about for key in (one.offline, one.failing, one.upstream)}
     open_now = {alert.key: alert for alert in Alert.objects.open().filter(key__in=keys)}
     alerts = _Alerts(open_now, now)
-    for one in findings:
-        _review_source(one, alerts, now)
-        _review_device(one, alerts)
+    for one, keys_of_one in zip(findings, about, strict=True):
+        _review_source(one, keys_of_one, alerts, now)
+        _review_device(one, keys_of_one, alerts)
 
 
-def _review_device(found: Finding, alerts: _Alerts) -> None:
+class _About:
+    """The keys of the alerts that there may be about a source, its device and its provider."""
+
+    __slots__ = ("failing", "offline", "upstream")
+
+    def __init__(self, source: Source) -> None:
+        self.offline = key_of(Kinds.DEVICE_OFFLINE, source.device_id)
+        self.failing = key_of(Kinds.SOURCE_FAILING, source.id)
+        self.upstream = key_of(Kinds.UPSTREAM_DOWN, source.connection_id)
+
+
+def _review_device(found: Finding, about: _About, alerts: _Alerts) -> None:
     """Open or resolve «offline»."""
-    offline = Trouble.offline(found.source.device)
     if found.heard:
-        alerts.resolve(offline)
+        alerts.resolve(about.offline)
     elif (
         found.misses >= MISSES_TO_OFFLINE
-        and not alerts.known(offline)
+        and not alerts.known(about.offline)
         and _all_silent(found.source)
     ):
-        alerts.open(offline, "silent", _offline_text(found.source))
+        alerts.open(Trouble.offline(found.source.device), "silent", _offline_text(found.source))
 
 
-def _review_source(found: Finding, alerts: _Alerts, now: datetime) -> None:
+def _review_source(found: Finding, about: _About, alerts: _Alerts, now: datetime) -> None:
     """Open or resolve what this poll says about the source and its provider.
 
     Throttling, an open breaker and outages of the provider never say anything about a device.
     """
     source, asked, problems = found.source, found.asked, found.problems
-    failing, upstream = Trouble.failing(source), Trouble.upstream(source.connection)
     if asked.outcome in (Outcome.OK, Outcome.EMPTY):
-        alerts.resolve(upstream)
+        alerts.resolve(about.upstream)
         if problems:
+            failing = Trouble.failing(source)
             alerts.open(failing, problems[0].state, " ".join(one.text for one in problems))
         else:
-            _read_again(source, alerts.resolve(failing), now)
+            _read_again(source, alerts.resolve(about.failing), now)
     elif EFFECTS[asked.kind].permanent or asked.outcome is Outcome.SOURCE_ERROR:
-        alerts.open(failing, _REASONS.get(asked.kind, SourceState.FAILING), asked.message)
+        reason = _REASONS.get(asked.kind, SourceState.FAILING)
+        alerts.open(Trouble.failing(source), reason, asked.message)
     elif asked.circuit_open:
+        upstream = Trouble.upstream(source.connection)
         alerts.open(upstream, asked.kind, _upstream_text(source, asked))
 
 
@@ -130,9 +134,9 @@ class _Alerts:
         self._open = dict(open_now)
         self._now = now
 
-    def known(self, trouble: Trouble) -> bool:
+    def known(self, key: str) -> bool:
         """Whether such an alert is open."""
-        return trouble.key in self._open
+        return key in self._open
 
     def open(self, trouble: Trouble, reason: str, text: str) -> None:
         """Open an alert, or bring the text of an open one up to date."""
@@ -146,9 +150,9 @@ class _Alerts:
         elif known is not None:
             known.reason, known.text = reason, text[:500]
 
-    def resolve(self, trouble: Trouble) -> list[Alert]:
+    def resolve(self, key: str) -> list[Alert]:
         """Resolve an open alert; those resolved (one at most)."""
-        known = self._open.pop(trouble.key, None)
+        known = self._open.pop(key, None)
         resolved = resolve_alert_row(known, self._now) if known is not None else []
         for alert in resolved:
             tell_alert(alert)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from django.db import DatabaseError, transaction
@@ -14,11 +16,14 @@ from django.utils import timezone
 from ingestion.claims import Claim, LeaseLost
 from ingestion.dispatch import DEADLINE_S, give_back
 from ingestion.errands import Answer, Errand, Filling, Polling, Row, log_defect
+from ingestion.patience import DatabaseAway, insist
 from ingestion.polling import Asked, Equipment, Inquiry, ask_all
 from ingestion.resilience.classify import Kind, Outcome
 from ingestion.resilience.gate import GateUnavailable
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 SLOT_PATIENCE_S = 5.0
 
@@ -48,34 +53,43 @@ class Worker:
     def _carry_out(self, claims: Sequence[Claim], errand: Errand[Row]) -> int:
         """Ask for all claims at once and store what comes as it comes.
 
-        What could not be asked in time, or without the gate, is given back.
+        What could not be asked or stored in time, or without the gate, is given back.
         """
-        rows = errand.load(claims)
+        until = self._clock() + DEADLINE_S
+        rows = self._insist(lambda: errand.load(claims), until)
         # A row may be deleted, or claimed anew because this message came too late.
         ours = {
             one.pk: one
             for one in claims
             if one.pk in rows and rows[one.pk].claim_token == one.token
         }
-        now = self.now()
         settled, why = 0, "out of time"
         try:
-            slots = self._slots(list(ours.values()))
-            inquiries = [
-                Inquiry(
-                    pk, rows[pk].source, errand.window(rows[pk], now), slots[pk], SLOT_PATIENCE_S
-                )
-                for pk in ours
-            ]
-            for group in ask_all(inquiries, self.equipment, self._clock() + DEADLINE_S):
-                answers = [Answer(ours.pop(pk), rows[pk], asked) for pk, asked in group]
-                settled += self._store(answers, errand)
-        except GateUnavailable as error:
+            for group in ask_all(self._inquiries(ours, rows, errand), self.equipment, until):
+                answers = [Answer(ours[pk], rows[pk], asked) for pk, asked in group]
+                settled += self._store(answers, errand, until)
+                for one in answers:
+                    del ours[one.claim.pk]
+        except (GateUnavailable, DatabaseAway) as error:
             why = str(error)
         if ours:
-            give_back(errand.rows(), list(ours.values()))
             log.warning("batch_ended_early", given_back=len(ours), reason=why)
+            # Without a database the leases have to expire.
+            with suppress(DatabaseError):
+                give_back(errand.rows(), list(ours.values()))
         return settled
+
+    def _inquiries(
+        self, claims: Mapping[int, Claim], rows: Mapping[int, Row], errand: Errand[Row]
+    ) -> list[Inquiry]:
+        now, slots = self.now(), self._slots(list(claims.values()))
+        return [
+            Inquiry(pk, rows[pk].source, errand.window(rows[pk], now), slots[pk], SLOT_PATIENCE_S)
+            for pk in claims
+        ]
+
+    def _insist(self, act: Callable[[], T], until: float) -> T:
+        return insist(act, until, self.equipment.time)
 
     def _clock(self) -> float:
         return self.equipment.time.clock()
@@ -88,8 +102,11 @@ class Worker:
         offset = self._clock() - self.equipment.gate.now()
         return {one.pk: one.not_before + offset for one in claims}
 
-    def _store(self, answers: Sequence[Answer[Row]], errand: Errand[Row]) -> int:
-        """Store answers together; if that fails, one by one, so that a bad one harms no other."""
+    def _store(self, answers: Sequence[Answer[Row]], errand: Errand[Row], until: float) -> int:
+        """Store answers together; if that fails, one by one, so that a bad one harms no other.
+
+        Raises DatabaseAway when the database stays away: that is no answer's fault.
+        """
         settled = 0
         sound = [one for one in answers if one.asked.defect is None]
         for one in answers:
@@ -97,12 +114,16 @@ class Worker:
                 self._tell_defect(one, errand, one.asked.defect)
         for part in errand.together(sound):
             try:
-                settled += errand.store(part, self.now())
+                settled += self._insist(partial(errand.store, part, self.now()), until)
+                continue
+            except DatabaseAway:
+                raise
             except Exception as error:
-                if len(part) == 1:
-                    self._refuse(part[0], errand, error)
-                else:
-                    settled += sum(self._store([one], errand) for one in part)
+                problem = error
+            if len(part) == 1:
+                self._refuse(part[0], errand, problem)
+            else:
+                settled += sum(self._store([one], errand, until) for one in part)
         return settled
 
     def _refuse(self, answer: Answer[Row], errand: Errand[Row], error: Exception) -> None:

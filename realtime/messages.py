@@ -60,9 +60,12 @@ class StreamId(NamedTuple):
         return self.epoch == other.epoch and self.n == other.n + 1
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def compact(content: Mapping[str, Any]) -> str:
     """Compact JSON; ValueError for NaN and infinities, which browsers refuse."""
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(content)
 
 
 @dataclass(frozen=True, slots=True)

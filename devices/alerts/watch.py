@@ -11,6 +11,11 @@ from devices.alerts.models import Alert, Kind, Severity
 from devices.models import Connection, Device, Source
 
 
+def key_of(kind: Kind, subject: int) -> str:
+    """The key of an alert about this subject (a source's, device's or connection's number)."""
+    return f"{kind.value}:{subject}"
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What an alert is about, and the key under which it can be open only once."""
@@ -25,7 +30,7 @@ class Trouble:
     def key(self) -> str:
         """Identity of the trouble, whatever its text says."""
         subject = self.source or self.device or self.connection
-        return f"{self.kind}:{subject.pk if subject else 0}"
+        return key_of(self.kind, subject.pk if subject else 0)
 
     @classmethod
     def offline(cls, device: Device) -> Trouble:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from devices.models import Metric
 from devices.readings.samples import Reading
 
 
+@lru_cache(maxsize=1024)  # the values of one row share their time
 def iso(at: datetime) -> str:
     """An aware instant as ISO 8601 in UTC with a Z; milliseconds only where there are any."""
     spec = "milliseconds" if at.microsecond >= 1000 else "seconds"

@@ -106,6 +106,8 @@ class Timeouts:
 
     def within(self, remaining_s: float) -> Timeouts:
         """The same limits, none beyond what is left until a deadline (more than 0 s)."""
+        if remaining_s >= max(self.connect_s, self.read_s, self.total_s):
+            return self
         return replace(
             self,
             connect_s=min(self.connect_s, remaining_s),

@@ -6,6 +6,7 @@ slow answer keeps no other one waiting, and neither does a retry, which waits li
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -34,8 +35,12 @@ from ingestion.resilience.transport import (
     TransportError,
 )
 
-GROUP = 25
-"""So many requests pass the gate in one step, and so many results are handed on together."""
+PORTION = 50
+"""So many requests pass the gate in one step."""
+GROUP = 100
+"""So many results are handed on together, or those of `GROUP_S`, or whatever there is when nothing
+lands for a moment: a slow answer does not keep the others from being stored."""
+GROUP_S = 0.25
 # Times are converted between clocks; what is nearer than this is now.
 CLOCK_GRAIN_S = 0.001
 
@@ -78,13 +83,17 @@ class Volley(Generic[A]):
         self._probing: set[str] = set()
 
     def results(self, transport: Transport) -> Iterator[Sequence[Done[A]]]:
-        """Groups of results: full ones, or whatever there is when nothing lands for a moment."""
+        """Results as they land, in groups."""
+        since = math.inf  # when the first one of the group landed
         for landed in transport.send(self._sendings()):
             if landed is not None:
                 self._read(landed)
-            if landed is None or len(self._landed) >= GROUP:
-                self._record()
-                yield from self._take()
+                since = min(since, self._time.clock())
+                if len(self._landed) < GROUP and self._time.clock() - since < GROUP_S:
+                    continue
+            self._record()
+            yield from self._take()
+            since = math.inf
         self._record()
         yield from self._take()
 
@@ -171,7 +180,7 @@ class Volley(Generic[A]):
             if one.before is None
             and one.at <= now + SLOT_LASTS_S
             and (one.route, one.reserved(now), one.exchange.patience_s) == kind
-        ][:GROUP]
+        ][:PORTION]
 
     def _enter(self, portion: Sequence[Flight[A]], now: float) -> Passage:
         one = portion[0]
@@ -206,33 +215,34 @@ class Volley(Generic[A]):
     def _read(self, landed: Landed) -> None:
         """What a request came to; every ending that a provider can cause becomes a kind."""
         one = self._aloft.pop(landed.key)
-        result = self._result(one, landed.ending)
-        before = one.before
-        self._landed.append(
-            (
-                one,
-                replace(
-                    result,
-                    attempts=1 + (before.attempts if before else 0),
-                    elapsed_s=landed.elapsed_s + (before.elapsed_s if before else 0.0),
-                ),
-            )
-        )
+        attempts, elapsed_s = 1, landed.elapsed_s
+        if one.before is not None:
+            attempts += one.before.attempts
+            elapsed_s += one.before.elapsed_s
+        self._landed.append((one, self._result(one, landed.ending, attempts, elapsed_s)))
 
-    def _result(self, one: Flight[A], ending: HttpResponse | TransportError) -> Result[A]:
-        if isinstance(ending, TransportError):
-            kind = kind_of_error(ending)
-            return Result(kind, EFFECTS[kind].says)
+    def _result(
+        self,
+        one: Flight[A],
+        ending: HttpResponse | TransportError,
+        attempts: int,
+        elapsed_s: float,
+    ) -> Result[A]:
+        wait_s, answer, defect = None, None, None
+        response = ending if isinstance(ending, HttpResponse) else None
         try:
+            if isinstance(ending, TransportError):
+                raise SourceError(kind_of_error(ending))
             answer = one.exchange.decode(ending)
+            kind = Kind.EMPTY if answer.empty else Kind.OK
+            message = EFFECTS[kind].says
         except SourceError as error:
-            asked = retry_after_s(ending, self._now())
-            wait = asked if error.retry_after_s is None else error.retry_after_s
-            return Result(error.kind, error.message, response=ending, wait_s=wait)
-        except Exception as defect:
-            return Result(Kind.OURS, EFFECTS[Kind.OURS].says, response=ending, defect=defect)
-        kind = Kind.EMPTY if answer.empty else Kind.OK
-        return Result(kind, EFFECTS[kind].says, answer, ending)
+            kind, message, wait_s = error.kind, error.message, error.retry_after_s
+            if wait_s is None and response is not None:
+                wait_s = retry_after_s(response, self._now())
+        except Exception as error:
+            kind, message, defect = Kind.OURS, EFFECTS[Kind.OURS].says, error
+        return Result(kind, message, answer, response, wait_s, attempts, elapsed_s, defect=defect)
 
     def _record(self) -> None:
         """Tell the gate what landed since, then hand it on, or try again what may be cured."""

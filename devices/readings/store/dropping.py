@@ -27,7 +27,11 @@ _OWNERS = {
     ROWS: "SELECT id, device_id FROM readings_stream",
     TEXTS: "SELECT id, device_id FROM devices_metric",
 }
-_COLUMNS = ("int8", "timestamptz", "timestamptz")
+_COLUMNS = (
+    ("device_id", "int8"),
+    ("readings_from", "timestamptz"),
+    ("hours_from", "timestamptz"),
+)
 Instants = dict[int, datetime]
 """By device."""
 
@@ -81,7 +85,8 @@ def _enter(engine: Engine, rows: Sequence[tuple[Any, ...]]) -> None:
         for name in ("readings_from", "hours_from")
     )
     engine.execute_many(
-        "INSERT INTO readings_keptfrom AS k (device_id, readings_from, hours_from) {rows} "
+        "INSERT INTO readings_keptfrom AS k (device_id, readings_from, hours_from) "
+        "SELECT n.device_id, n.readings_from, n.hours_from FROM {rows} WHERE true "
         f"ON CONFLICT (device_id) DO UPDATE SET {later}",
         _COLUMNS,
         rows,

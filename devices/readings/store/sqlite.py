@@ -144,9 +144,3 @@ class SqliteEngine(Engine):
             ends = (begins + timedelta(days=32)).replace(day=1)
             volumes.append(Volume(begins, ends, count, count * _ROW_BYTES))
         return volumes
-
-    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
-        """One prepared statement, run for each row."""
-        places = "(" + ", ".join(["%s"] * len(columns)) + ")"
-        with connection.cursor() as cursor:
-            cursor.executemany(sql.format(rows=f"VALUES {places}"), rows)

@@ -19,31 +19,37 @@ class Marks(NamedTuple):
     closed: datetime
     rolled: datetime
     kept_from: datetime | None
+    slots_gone: int | None
+    """None: nobody counts yet."""
 
 
 def marks(engine: Engine) -> Marks:
     """The watermark, or the beginning of time."""
-    rows = engine.query("SELECT closed, rolled, kept_from FROM readings_watermark WHERE id = 1")
+    rows = engine.query(
+        "SELECT closed, rolled, kept_from, slots_gone FROM readings_watermark WHERE id = 1"
+    )
     if not rows:
-        return Marks(EPOCH, EPOCH, None)
-    closed, rolled, kept = rows[0]
+        return Marks(EPOCH, EPOCH, None, None)
+    closed, rolled, kept, slots_gone = rows[0]
     return Marks(
         engine.moment(closed),
         engine.moment(rolled),
         None if kept is None else engine.moment(kept),
+        slots_gone,
     )
 
 
-def expired(engine: Engine, mark: Marks, samples: Sequence[Sample]) -> list[Sample]:
-    """Those of the samples that their device's store does not take any more.
+def divided(
+    engine: Engine, mark: Marks, samples: Sequence[Sample]
+) -> tuple[list[Sample], Sequence[Sample]]:
+    """Samples that their device's store does not take any more, and all others in their order.
 
     Live samples are newer than any cut: they cost no query.
     """
     kept = mark.kept_from
-    old = [sample for sample in samples if sample.at < kept] if kept is not None else []
-    if not old:
-        return []
-    devices = sorted({sample.device for sample in old})
+    if kept is None or all(sample.at >= kept for sample in samples):
+        return [], samples
+    devices = sorted({sample.device for sample in samples if sample.at < kept})
     wanted, params = engine.relation("k", [("id", "int8")], [[device] for device in devices])
     rows = engine.query(
         f"SELECT f.device_id, f.readings_from FROM {wanted} "
@@ -51,4 +57,9 @@ def expired(engine: Engine, mark: Marks, samples: Sequence[Sample]) -> list[Samp
         params,
     )
     cuts = {device: engine.moment(stored) for device, stored in rows}
-    return [one for one in old if one.device in cuts and one.at < cuts[one.device]]
+    expired: list[Sample] = []
+    taken: list[Sample] = []
+    for sample in samples:
+        cut = cuts.get(sample.device)
+        (taken if cut is None or sample.at >= cut else expired).append(sample)
+    return expired, taken

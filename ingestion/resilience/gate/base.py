@@ -223,12 +223,8 @@ class Gate(Protocol):
     ) -> None:
         """What came of the requests of one passage, in their order; as many single records.
 
-        <<<<<<< HEAD
-                Those after the one that opens the circuit are late answers from an earlier state. A
-                passage that let nothing through has nothing to tell.
-        =======
-                Those after the one that opens the circuit are late answers from an earlier state.
-        >>>>>>> main
+        Those after the one that opens the circuit are late answers from an earlier state. A
+        passage that let nothing through has nothing to tell.
         """
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
+
+import requests
 
 from ingestion.resilience.policy import Timeouts
 
@@ -21,6 +23,10 @@ USER_AGENT = "telemetry-site/1.0"
 STEP_S = 0.025
 """How long a transport waits for an answer before it looks whether something may be sent by now."""
 
+_PLAIN_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?(?:[/?][!\"$-~]*)?"
+)
+_PLAIN_VALUE = re.compile(r"[0-9A-Za-z_.~-]*")
 _SENDABLE = re.compile(r"[!-~](?:[ -~\x80-\xff\t]*[!-~\x80-\xff])?|")
 
 
@@ -178,6 +184,38 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
 
 
-def sendable(request: HttpRequest) -> bool:
-    """Whether the headers can travel: nothing in them that would end a line or is no Latin-1."""
-    return all(map(_SENDABLE.fullmatch, request.headers.values()))
+def address_of(request: HttpRequest) -> tuple[str, str]:
+    """The address of a request with its parameters, and its host.
+
+    Raises AddressRefused for an address that cannot be asked, and RequestRefused for headers that
+    cannot travel: with something in them that would end a line, or is no Latin-1.
+    """
+    if not all(map(_SENDABLE.fullmatch, request.headers.values())):
+        raise error(RequestRefused)
+    url = request.url
+    plain = _PLAIN_URL.fullmatch(url) if url.isascii() else None
+    if plain is None:
+        url = _quoted(url)
+        host = urlsplit(url).hostname or ""
+    else:
+        host = plain[1].strip("[]")
+    query = "&".join(f"{_value(name)}={_value(text)}" for name, text in request.params.items())
+    joint = "&" if "?" in url else "?"
+    return (f"{url}{joint}{query}" if query else url), host
+
+
+def _value(text: str) -> str:
+    return text if _PLAIN_VALUE.fullmatch(text) else quote_plus(text)
+
+
+def _quoted(url: str) -> str:
+    """An address with blanks, umlauts or a name in another script, as it travels."""
+    prepared = requests.PreparedRequest()
+    try:
+        prepared.prepare_url(url, None)
+    except (requests.RequestException, ValueError):
+        prepared.url = None
+    if prepared.url is None or not prepared.url.startswith(("http://", "https://")):
+        # Outside the except block: the library's error quotes the address.
+        raise error(AddressRefused)
+    return prepared.url

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import socket
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import certifi
 import pycurl  # type: ignore[import-untyped]
-import requests
 
 from ingestion.resilience.addresses import AllowList
 from ingestion.resilience.transport.base import (
@@ -28,23 +25,19 @@ from ingestion.resilience.transport.base import (
     BodyCutOff,
     BodyTooLarge,
     ConnectFailed,
-    HttpRequest,
     HttpResponse,
     Landed,
-    RequestRefused,
     Sending,
     TimedOut,
     TlsFailed,
     TransportError,
+    address_of,
     carry,
     error,
-    sendable,
 )
 
 IN_THE_AIR = 50
 """Requests in the air at once, and connections kept."""
-
-_PLAIN_URL = re.compile(r"https?://[!-~]+")
 
 
 class CurlTransport:
@@ -133,13 +126,10 @@ class _Line:
     def prepare(self, sending: Sending, now: float) -> None:
         """Make ready for a request; raises TransportError for one that cannot be sent."""
         request = sending.request
-        url = _url(request)
-        if not sendable(request):
-            raise error(RequestRefused)
+        url, self._host = address_of(request)
         self.sending, self.started, self.heard = sending, now, now
         self.body, self.head = bytearray(), list[bytes]()
         self.sent, self.opened = 0, False
-        self._host = urlsplit(url).hostname or ""
         curl = self.curl
         curl.setopt(pycurl.URL, url)
         curl.setopt(
@@ -292,27 +282,6 @@ class _Air:
         del self._lines[line.curl]
         if line.reusable:
             self._idle.append(line)
-
-
-def _url(request: HttpRequest) -> str:
-    """The address with its parameters; raises AddressRefused for one that cannot be asked."""
-    url = request.url
-    if not _PLAIN_URL.fullmatch(url):
-        url = _quoted(url)
-    return f"{url}?{urlencode(request.params)}" if request.params else url
-
-
-def _quoted(url: str) -> str:
-    """An address with blanks, umlauts or a name in another script, as it travels."""
-    prepared = requests.PreparedRequest()
-    try:
-        prepared.prepare_url(url, None)
-    except (requests.RequestException, ValueError):
-        prepared.url = None
-    if prepared.url is None or not _PLAIN_URL.fullmatch(prepared.url):
-        # Outside the except block: the library's error quotes the address.
-        raise error(AddressRefused)
-    return prepared.url
 
 
 def _headers(lines: Sequence[bytes]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""requests behind `Transport`: a few threads, each with a session of its own."""
+"""requests behind `Transport`: a few threads, each with connections of its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http.cookiejar import DefaultCookiePolicy
 
 import requests
 import structlog
 import urllib3.exceptions
-from requests_hardened import Config, HTTPSession
+from requests.structures import CaseInsensitiveDict
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from ingestion.resilience.addresses import AllowList, GuardedAdapter
@@ -34,6 +33,7 @@ from ingestion.resilience.transport.base import (
     TimedOut,
     TlsFailed,
     TransportError,
+    address_of,
     carry,
     error,
 )
@@ -44,10 +44,11 @@ THREADS = 8
 """Requests in the air at once: threads hide the provider's latency, more of them cost processor."""
 
 _CHUNK = 65_536
+_OURS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"}
 
 
 class RequestsTransport:
-    """requests behind `Transport`: one session per thread, so that connections are reused.
+    """requests behind `Transport`: a few threads, each with kept connections of its own.
 
     Private, loopback and other special addresses are refused at connect time (the address that was
     checked is the one connected to), except for `allowed`: networks such as 10.0.0.0/8 or host
@@ -100,23 +101,21 @@ class RequestsTransport:
         return Landed(sending.key, ending, time.monotonic() - started)
 
     def _exchange(self, request: HttpRequest, timeouts: Timeouts) -> HttpResponse:
-        session = self._session()
-        prepared = session.prepare_request(
-            requests.Request(
-                request.method,
-                request.url,
-                params=dict(request.params),
-                headers=dict(request.headers),
-                data=request.body,
-            )
-        )
-        with session.send(
-            prepared,
-            stream=True,
-            timeout=(timeouts.connect_s, timeouts.read_s),
-            allow_redirects=False,
-            verify=self._verify,
-        ) as response:
+        """Through an adapter of requests, without a session.
+
+        What a session adds (cookies, redirects, proxies, .netrc) is what must not happen here, and
+        doing it costs as much as the request.
+        """
+        prepared = requests.PreparedRequest()
+        prepared.method, (prepared.url, _) = request.method, address_of(request)
+        prepared.headers = CaseInsensitiveDict(_OURS | dict(request.headers))
+        prepared.body = request.body
+        if request.body is not None:
+            prepared.headers["Content-Length"] = str(len(request.body))
+        adapter = self._adapters()[prepared.url.partition(":")[0]]
+        limits = (timeouts.connect_s, timeouts.read_s)
+        response = adapter.send(prepared, stream=True, timeout=limits, verify=self._verify)
+        with response:
             return HttpResponse(
                 response.status_code,
                 {name.lower(): value for name, value in response.headers.items()},
@@ -132,29 +131,15 @@ class RequestsTransport:
                 raise error(BodyTooLarge)
         return bytes(body)
 
-    def _session(self) -> HTTPSession:
-        """This thread's session; a new one after a fork, which would share its sockets."""
+    def _adapters(self) -> dict[str, GuardedAdapter]:
+        """This thread's connections; new ones after a fork, which would share sockets."""
         if getattr(self._local, "process", None) != os.getpid():
-            self._local.session = self._new_session()
+            self._local.adapters = {
+                scheme: GuardedAdapter(scheme, self._allowed) for scheme in ("http", "https")
+            }
             self._local.process = os.getpid()
-        session: HTTPSession = self._local.session
-        return session
-
-    def _new_session(self) -> HTTPSession:
-        session = HTTPSession(
-            Config(
-                ip_filter_enable=True,
-                ip_filter_allow_loopback_ips=False,
-                never_redirect=True,
-                default_timeout=(Timeouts().connect_s, Timeouts().read_s),
-                user_agent_override=USER_AGENT,
-            )
-        )
-        session.trust_env = False
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http", "https"):
-            session.mount(f"{scheme}://", GuardedAdapter(scheme, self._allowed))
-        return session
+        adapters: dict[str, GuardedAdapter] = self._local.adapters
+        return adapters
 
 
 class _Air:

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('devices', '0005_rates_and_breaker'),
-        ('readings', '0003_partitions'),
+        ('readings', '0004_latest_by_stream'),
     ]
 
     operations = [
