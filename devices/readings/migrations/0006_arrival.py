@@ -7,7 +7,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('readings', '0004_latest_by_stream'),
+        ('readings', '0005_retention'),
     ]
 
     operations = [
