@@ -78,7 +78,7 @@ def _told(found: Explanation, zone: ZoneInfo) -> dict[str, Any]:
         "value": shown(reading.value, metric.unit),
         "at": f"{reading.at.astimezone(zone):{_WRITTEN}}",
         "when": f"{reading.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
-        "hour_average": found.hour and shown(found.hour.average, metric.unit),
+        "hour_average": found.hour and f"{found.hour.average:.6g} {metric.unit}".strip(),
         "hour_lowest": found.hour and shown(found.hour.minimum, metric.unit),
         "hour_highest": found.hour and shown(found.hour.maximum, metric.unit),
     }

@@ -187,12 +187,11 @@ def _steps(origin: Origin, metric: Metric, stored: Value) -> tuple[list[Step], b
 def _stages(origin: Origin, metric: Metric) -> Iterator[tuple[str, FieldRule, str]]:
     """The rule as far as it goes at each step, what the step does, and the unit of its result."""
     rule, mapping = origin.rule, origin.mapping
-    kind = mapping.get_data_type_display().lower()
     if rule.data_type in ("boolean", "text"):
-        yield f"Read as {kind}", rule, ""
+        yield f"Read as {mapping.get_data_type_display().lower()}", rule, ""
         return
     free = replace(rule, convert=(1.0, 0.0), minimum=None, maximum=None)
-    yield f"Read as a number ({kind})", _plain(free), ""
+    yield "Read as a number", _plain(free), ""
     calibration = origin.calibration
     unit = mapping.unit or metric.unit
     if calibration is not None:

@@ -65,7 +65,7 @@ def test_a_number_leads_back_to_its_text_and_its_request(level: Metric) -> None:
     assert origin.poll is not None
     assert origin.poll.lane == Lane.LIVE
     assert origin.poll.at < origin.entry.arrived  # type: ignore[operator]
-    assert [one.what for one in found.steps] == ["Read as a number (number)"]
+    assert [one.what for one in found.steps] == ["Read as a number"]
     assert found.agrees
     assert found.hour is not None
     assert found.hour.minimum <= found.reading.value <= found.hour.maximum
