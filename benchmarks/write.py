@@ -65,6 +65,7 @@ def _metrics() -> list[list[int]]:
         for device, metrics in zip(devices, found, strict=True)
     ]
     get_store().write(samples)
+    get_store().roll_up(START - timedelta(days=1))  # as on any site that lives
     global _DEVICES
     _DEVICES = [device.pk for device in devices]
     return found

@@ -1,11 +1,11 @@
 """The tables of the time series. Only the store writes them; others speak in metrics."""
 
+from devices.readings.models.latest import Latest, LatestRow, LatestText
 from devices.readings.models.lists import ReceivedEntry, RollupEntry
 from devices.readings.models.rows import SLOTS, Received, Row, Slot, Stream, TextValue
 from devices.readings.models.tiers import (
     DayZone,
     LateLog,
-    Latest,
     RollupDay,
     RollupHour,
     RollupMonth,
@@ -18,6 +18,8 @@ __all__ = [
     "DayZone",
     "LateLog",
     "Latest",
+    "LatestRow",
+    "LatestText",
     "Received",
     "ReceivedEntry",
     "RollupDay",

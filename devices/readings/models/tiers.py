@@ -1,47 +1,11 @@
-"""What is kept up to date beside the rows: newest readings, hours, days, months, and how far."""
+"""What is kept up to date beside the rows: hours, days, months, and how far."""
 
 from __future__ import annotations
 
 from django.db import models
 
-from devices.access import ScopedQuerySet
 from devices.models import Device, Metric
 from devices.readings.fields import InstantField
-
-
-class LatestQuerySet(ScopedQuerySet["Latest"]):
-    """Latest values, scoped by community."""
-
-    community_path = "metric__device__community"
-
-
-class Latest(models.Model):
-    """The newest reading of a metric by its own time, never by arrival."""
-
-    metric = models.OneToOneField(
-        Metric,
-        on_delete=models.CASCADE,
-        primary_key=True,
-        related_name="latest",
-        db_constraint=False,
-    )
-    at = InstantField()
-    sequence = models.BigIntegerField()
-    number = models.FloatField(null=True)
-    text = models.TextField(null=True)  # noqa: DJ001 - NULL means: the value is not text
-    flag = models.BooleanField(null=True)
-    origin = models.SmallIntegerField()
-    revised = models.BooleanField(default=False)
-
-    objects = LatestQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["metric"]
-        verbose_name = "latest reading"
-
-    def __str__(self) -> str:
-        """The value."""
-        return str(next((v for v in (self.number, self.flag) if v is not None), self.text))
 
 
 class Summary(models.Model):
@@ -102,6 +66,10 @@ class Watermark(models.Model):
     closed = InstantField()
     rolled = InstantField()
     kept_from = InstantField(null=True)
+    slots_gone = models.BigIntegerField(
+        db_default=0,
+        help_text="Counts slots that went with their metric: whoever remembers places forgets.",
+    )
 
     def __str__(self) -> str:
         """The instant up to which hours are closed."""

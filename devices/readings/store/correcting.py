@@ -10,31 +10,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
 
-from devices.readings.instants import EPOCH, to_millisecond
-from devices.readings.models import Latest
-from devices.readings.samples import Correction, HistoryRequest, Reading, Sample, Value, WriteResult
+from devices.readings.instants import to_millisecond
+from devices.readings.samples import Correction, Sample, Value, WriteResult
+from devices.readings.store import newest
 from devices.readings.store.engine import Engine
+from devices.readings.store.gathering import Batch, gather
+from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.places import Place, places_of
-from devices.readings.store.reading import history
-from devices.readings.store.tables import ORIGINS, ROWS, TEXTS, Key, Record, Table
+from devices.readings.store.tables import ROWS, TEXTS, Key, Record, Table
 from devices.readings.store.watermark import marks
-from devices.readings.store.writing import (
-    Batch,
-    Merge,
-    advance_latest,
-    checked_places,
-    log_late,
-    merged_samples,
-    overlay,
-    overlay_text,
-)
-
-_MILLISECOND = timedelta(milliseconds=1)
+from devices.readings.store.writing import insert_missing, log_late
 
 
 @dataclass(slots=True)
@@ -93,33 +81,30 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
         kept = mark.kept_from
         expired = [sample for sample in samples if kept and sample.at < kept]
-        ours = merged_samples(samples, kept)
         going = [
             replace(sample, at=to_millisecond(sample.at))
             for sample in gone
             if not (kept and sample.at < kept)
         ]
-        places = checked_places(engine, ours)
-        leaving = {metric for sample in going for metric in sample.values} - places.keys()
-        places.update(places_of(engine, leaving))
-        written, removed = _pass(engine, ours, going, places)
+        batch = gather(engine, samples, mark)
+        leaving = {metric for sample in going for metric in sample.values} - batch.places.keys()
+        batch.places.update(places_of(engine, leaving))
+        written, removed = _pass(engine, batch, going)
         written = replace(written, expired=expired)
         changed = replace(written, revised=[*written.revised, *removed])
         log_late(engine, changed, mark.closed)
         if removed:
-            _lock_latest(changed)
-        advance_latest(engine, written)
-        _retract_latest(engine, removed)
+            parts = (changed.new, changed.revised)
+            newest.lock({m for part in parts for one in part for m in one.values}, batch.places)
+        newest.advance(engine, batch)
+        if removed:
+            newest.retract(engine, removed, batch.places)
     return Correction(written, removed)
 
 
-def _pass(
-    engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample], places: dict[int, Place]
-) -> tuple[WriteResult, list[Sample]]:
-    batch = Batch(samples, places)
-    batch.fill(engine)
+def _pass(engine: Engine, batch: Batch, gone: Sequence[Sample]) -> tuple[WriteResult, list[Sample]]:
     leaving = _Gone()
-    leaving.fill(engine, gone, places)
+    leaving.fill(engine, gone, batch.places)
     batch.known_rows = _revise(
         engine, ROWS, batch.rows, overlay, leaving.rows.keys(), leaving.from_row
     )
@@ -131,7 +116,7 @@ def _pass(
         values = {
             metric: value
             for metric, value in sample.values.items()
-            if leaving.has_gone(engine, sample, metric, places[metric])
+            if leaving.has_gone(engine, sample, metric, batch.places[metric])
         }
         if values:
             removed.append(replace(sample, values=values))
@@ -141,17 +126,17 @@ def _pass(
 def _revise(
     engine: Engine,
     table: Table,
-    records: Mapping[Key, Sequence[Any]],
+    records: Mapping[Key, Record],
     merge: Merge,
     leaving: Iterable[Key],
     take_out: Callable[[Key, Record], Record],
 ) -> dict[Key, Record]:
     """Insert what is missing, merge the rest and take out what goes; what was stored before."""
     skip = len(table.fixed)
-    known = engine.insert(table, [(*k, *records[k]) for k in sorted(records)]) if records else {}
+    known = insert_missing(engine, table, records)
 
     def merged(key: Key, stored: Record) -> Record:
-        return merge(stored, tuple(records[key][skip:])) if key in records else stored
+        return merge(stored, records[key][skip:]) if key in records else stored
 
     touched = {key for key, stored in known.items() if merged(key, stored) != stored}
     wanted = sorted(touched.union(leaving))
@@ -165,38 +150,3 @@ def _revise(
     if updates:
         engine.update(table, updates)
     return known
-
-
-def _lock_latest(changed: WriteResult) -> None:
-    """Lock the latest readings that may change, in the order in which every writer does."""
-    metrics = {m for part in (changed.new, changed.revised) for one in part for m in one.values}
-    rows = Latest.objects.select_for_update().filter(metric__in=metrics).order_by("metric_id")
-    list(rows.values_list("metric_id"))
-
-
-def _retract_latest(engine: Engine, removed: Sequence[Sample]) -> None:
-    """Where the latest reading has gone, the newest one that is left takes its place."""
-    gone = {(metric, one.at, one.sequence) for one in removed for metric in one.values}
-    rows = Latest.objects.filter(metric__in={metric for metric, _, _ in gone})
-    for latest in rows.order_by("metric_id"):
-        if (latest.metric_id, latest.at, latest.sequence) not in gone:
-            continue
-        request = HistoryRequest(
-            latest.metric_id, EPOCH, latest.at + _MILLISECOND, limit=1, newest_first=True
-        )
-        newest = history(engine, request)
-        if newest:
-            _show(latest, newest[0])
-        else:
-            latest.delete()
-
-
-def _show(latest: Latest, reading: Reading) -> None:
-    value = reading.value
-    is_text, is_flag = isinstance(value, str), isinstance(value, bool)
-    latest.at, latest.sequence = reading.at, reading.sequence
-    latest.origin, latest.revised = ORIGINS[reading.origin], reading.revised
-    latest.text = value if isinstance(value, str) else None
-    latest.flag = value if isinstance(value, bool) else None
-    latest.number = None if is_text or is_flag else float(value)
-    latest.save()

@@ -72,9 +72,12 @@ class Engine(ABC):
     def update(self, table: Table, records: Sequence[tuple[Key, Record]]) -> None:
         """Give the records of these keys new values."""
 
-    @abstractmethod
-    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
-        """Run `sql`, whose `{rows}` stands for rows of the given PostgreSQL types, to insert."""
+    def execute_many(
+        self, sql: str, columns: Sequence[tuple[str, str]], rows: Sequence[Record]
+    ) -> None:
+        """Run `sql`, whose `{rows}` stands for a relation `n` of these rows; see `relation`."""
+        relation, params = self.relation("n", columns, rows)
+        self.change(sql.format(rows=relation), params)
 
     @abstractmethod
     def make_room(self, table: str, instants: Collection[datetime]) -> None:

@@ -1,7 +1,7 @@
 """Where each metric's values stand. Slots are given on first use and never given twice.
 
-There is no cache: one query for a whole batch costs little, and a cached slot whose transaction was
-rolled back would silently write one metric's values into another's column.
+A place is remembered once the transaction that read it is committed: one that is undone would
+leave a slot that is given to another metric next. Places are forgotten when any metric is deleted.
 """
 
 # ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from devices.readings.models import SLOTS, Slot, Stream
 from devices.readings.store.base import UnknownMetric
@@ -26,6 +26,33 @@ class Place:
     device: int
     stream: int | None
     position: int
+
+
+_remembered: dict[str, tuple[int, dict[int, Place]]] = {}
+"""By database: how many slots had gone, and the places seen since."""
+
+
+def remembered_places(
+    engine: Engine, metrics: Collection[int], slots_gone: int | None
+) -> dict[int, Place]:
+    """Places of the metrics, asking only for those not seen before; raises UnknownMetric.
+
+    `slots_gone` as the watermark tells it, None: nothing is remembered.
+    """
+    if slots_gone is None:
+        return places_of(engine, metrics)
+    name = str(connection.settings_dict["NAME"])
+    gone, known = _remembered.get(name, (None, {}))
+    if gone != slots_gone:
+        known = {}
+        _remembered[name] = slots_gone, known
+    found = {metric: known[metric] for metric in metrics if metric in known}
+    if len(found) < len(metrics):
+        asked = places_of(engine, set(metrics) - found.keys())
+        found |= asked
+        given = {metric: place for metric, place in asked.items() if place.stream is not None}
+        transaction.on_commit(lambda: known.update(given))
+    return found
 
 
 def places_of(engine: Engine, metrics: Collection[int]) -> dict[int, Place]:

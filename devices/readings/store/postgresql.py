@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from devices.readings.instants import to_millisecond
 from devices.readings.store import partitions
@@ -21,8 +21,8 @@ WATERMARK_LOCK = 0x7E1E_0001
 """Advisory lock: shared by writers, exclusive for moving the watermark."""
 ROLLER_LOCK = 0x7E1E_0002
 """Advisory lock: whoever drains the late log."""
-COPY_FROM = 1_000
-"""Records from which a COPY into a temporary table beats sending arrays."""
+COPY_FROM = 500
+"""Records from which a COPY beats sending arrays."""
 
 
 class PostgresqlEngine(Engine):
@@ -78,50 +78,67 @@ class PostgresqlEngine(Engine):
         )
 
     def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+        """A COPY of many records where nothing is stored yet; else one statement of arrays.
+
+        What is most of all written is new: history, or what came since the last poll.
+        """
+        partitions.ensure(table.name, _months(records))
+        if len(records) >= COPY_FROM and not self._any_near(table, records):
+            try:
+                self._copy(table, records)
+            except IntegrityError:
+                pass  # somebody else was faster with one of them: look at each
+            else:
+                return {}
+        return self._insert_missing(table, records)
+
+    def _any_near(self, table: Table, records: Sequence[Record]) -> bool:
+        """Whether anything is stored between the first and the last record of any owner."""
+        owner, at, _ = table.key
+        first = {record[0]: record[1] for record in reversed(records)}
+        last = {record[0]: record[1] for record in records}
+        spans = [(one, since, last[one]) for one, since in first.items()]
+        kinds = (table.types[0], table.types[1], table.types[1])
+        with self._cursor() as cursor:
+            cursor.execute(
+                f"SELECT 1 FROM unnest({_arrays(kinds)}) AS k(owner, since, until) "
+                f"CROSS JOIN LATERAL (SELECT 1 FROM {table.name} t WHERE t.{owner} = k.owner "
+                f"AND t.{at} >= k.since AND t.{at} <= k.until LIMIT 1) AS stored LIMIT 1",
+                _columns(spans, kinds),
+            )
+            return cursor.fetchone() is not None
+
+    def _copy(self, table: Table, records: Sequence[Record]) -> None:
+        """Binary COPY. Raises IntegrityError, and stores nothing, where a key is taken."""
+        columns = ", ".join(table.columns)
+        if "jsonb" in table.types:  # the last column; a document travels after its version
+            records = [(*record[:-1], f"\x01{record[-1]}") for record in records]
+        statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)"
+        with transaction.atomic(), self._cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types([_sent(kind) for kind in table.types])
+            for record in records:
+                copy.write_row(record)
+
+    def _insert_missing(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
         """One statement; it returns only which records were there already."""
         columns = ", ".join(table.columns)
         key = ", ".join(table.key)
-        partitions.ensure(table.name, {partitions.month_of(record[1]) for record in records})
+        chosen = ", ".join(
+            _cast("", *pair) for pair in zip(table.columns, table.types, strict=True)
+        )
         with self._cursor() as cursor:
-            source, params = self._staged(cursor, table, records)
-            chosen = ", ".join(
-                _cast("", *pair) for pair in zip(table.columns, table.types, strict=True)
-            )
             cursor.execute(
-                f"WITH staged AS MATERIALIZED ({source}), done AS ("
-                f"INSERT INTO {table.name} ({columns}) SELECT {chosen} FROM staged ORDER BY {key} "
+                "WITH staged AS MATERIALIZED ("
+                f"SELECT * FROM unnest({_arrays(table.types)}) WITH ORDINALITY AS s({columns}, n)"
+                f"), done AS (INSERT INTO {table.name} ({columns}) "
+                f"SELECT {chosen} FROM staged ORDER BY {key} "
                 f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}) "
                 f"SELECT s.n FROM staged s LEFT JOIN done d USING ({key}) "
                 f"WHERE d.{table.key[0]} IS NULL",
-                params,
+                _columns(records, table.types),
             )
             there = [records[number - 1][:3] for (number,) in cursor.fetchall()]
             return self._read(cursor, table, there) if there else {}
-
-    def _staged(
-        self, cursor: psycopg.Cursor[Any], table: Table, records: Sequence[Record]
-    ) -> tuple[str, list[Any]]:
-        """A SELECT of the records with their numbers from 1, and its parameters."""
-        columns = ", ".join(table.columns)
-        if len(records) < COPY_FROM:
-            return (
-                f"SELECT * FROM unnest({_arrays(table.types)}) WITH ORDINALITY AS s({columns}, n)",
-                _columns(records, table.types),
-            )
-        staged = f"staged_{table.name}"
-        kinds = [_sent(kind) for kind in table.types]
-        declared = ", ".join(f"{c} {kind}" for c, kind in zip(table.columns, kinds, strict=True))
-        cursor.execute("SET LOCAL client_min_messages = warning")  # «already exists» is expected
-        cursor.execute(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ({declared}, n int8) "
-            "ON COMMIT DELETE ROWS"
-        )
-        cursor.execute(f"DELETE FROM {staged}")  # of an earlier batch of this transaction
-        with cursor.copy(f"COPY {staged} ({columns}, n) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types([*kinds, "int8"])
-            for number, record in enumerate(records, start=1):
-                copy.write_row((*record, number))
-        return f"SELECT * FROM {staged}", []
 
     def _read(
         self, cursor: psycopg.Cursor[Any], table: Table, keys: Sequence[Key], suffix: str = ""
@@ -171,13 +188,18 @@ class PostgresqlEngine(Engine):
         """Whole months only, for nothing; what is left of a month goes with it later."""
         return partitions.drop(table.name, until)
 
-    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
-        """One statement over arrays."""
+    def change(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run a statement on a cursor that takes long arrays."""
         with self._cursor() as cursor:
-            cursor.execute(
-                sql.format(rows=f"SELECT * FROM unnest({_arrays(columns)})"),
-                _columns(rows, columns),
-            )
+            cursor.execute(sql, params)
+            return max(cursor.rowcount, 0)
+
+
+def _months(records: Sequence[Record]) -> set[partitions.Month]:
+    """The months in which the records lie."""
+    instants = [record[1] for record in records]
+    ends = {partitions.month_of(min(instants)), partitions.month_of(max(instants))}
+    return ends if len(ends) == 1 else {partitions.month_of(at) for at in instants}
 
 
 def _columns(rows: Sequence[Sequence[Any]], kinds: Sequence[str]) -> list[str]:

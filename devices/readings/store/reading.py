@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,25 +74,6 @@ def value_of(data_type: str, number: float | None, text: str | None, flag: Any) 
     if number is not None:
         return int(number) if data_type == DataType.INTEGER and number.is_integer() else number
     return text if flag is None else bool(flag)
-
-
-def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
-    """See `ReadingStore.latest`."""
-    wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
-    rows = engine.query(
-        "SELECT m.id, m.data_type, l.at, l.sequence, l.number, l.text, l.flag, l.origin, l.revised "
-        f"FROM {wanted} JOIN devices_metric m ON m.id = k.id "
-        "JOIN readings_latest l ON l.metric_id = m.id",
-        params,
-    )
-    found = {}
-    for metric, data_type, at, sequence, number, text, flag, origin, revised in rows:
-        value = value_of(data_type, number, text, flag)
-        if value is not None:
-            found[metric] = Reading(
-                metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
-            )
-    return found
 
 
 def history(engine: Engine, request: HistoryRequest) -> list[Reading]:

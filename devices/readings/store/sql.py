@@ -31,6 +31,7 @@ from devices.readings.store import (
     correcting,
     integrating,
     lines,
+    newest,
     ranking,
     reading,
     recalling,
@@ -74,7 +75,7 @@ class SqlStore:
 
     def latest(self, metrics: Collection[int]) -> Mapping[int, Reading]:
         """The newest reading of each metric by its own time."""
-        return reading.latest(self.engine, metrics)
+        return newest.latest(self.engine, metrics)
 
     def history(self, request: HistoryRequest) -> Sequence[Reading]:
         """One page of a metric's readings."""

@@ -110,9 +110,3 @@ class SqliteEngine(Engine):
             )
             for (owner,) in self.query(f"SELECT id FROM {owners}")
         )
-
-    def execute_many(self, sql: str, columns: Sequence[str], rows: Sequence[Record]) -> None:
-        """One prepared statement, run for each row."""
-        places = "(" + ", ".join(["%s"] * len(columns)) + ")"
-        with connection.cursor() as cursor:
-            cursor.executemany(sql.format(rows=f"VALUES {places}"), rows)

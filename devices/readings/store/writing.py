@@ -3,92 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
-from devices.readings.instants import hour_of, to_millisecond
-from devices.readings.samples import Received, Sample, Value, WriteResult, storable
-from devices.readings.store.base import NotStorable, UnknownMetric
+from devices.readings.instants import hour_of
+from devices.readings.samples import Received, Sample, WriteResult
+from devices.readings.store import newest
 from devices.readings.store.engine import Engine
-from devices.readings.store.places import Place, give_slots, places_of
-from devices.readings.store.tables import ORIGINS, RECEIVED, ROWS, TEXTS, Key, Record, Table
+from devices.readings.store.gathering import gather
+from devices.readings.store.overlaying import Merge, overlay, overlay_text
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
 from devices.readings.store.watermark import marks
-
-_NOTHING: Record = (None,) * 8
-Merge = Callable[[Record, Record], Record]
-"""Stored values and ours give the values to store; equal to the stored ones: nothing to do."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """One batch turned into records of the three tables, and what the tables said about them."""
-
-    samples: Sequence[Sample]
-    places: dict[int, Place]
-    rows: dict[Key, list[Any]] = field(default_factory=dict)
-    texts: dict[Key, list[Any]] = field(default_factory=dict)
-    known_rows: dict[Key, Record] = field(default_factory=dict)
-    known_texts: dict[Key, Record] = field(default_factory=dict)
-
-    def fill(self, engine: Engine) -> None:
-        """Spread every sample over the slots of its device's streams."""
-        places, rows, texts = self.places, self.rows, self.texts
-        for sample in self.samples:
-            at, sequence, origin = (
-                engine.instant(sample.at),
-                sample.sequence,
-                ORIGINS[sample.origin],
-            )
-            for metric, value in sample.values.items():
-                if isinstance(value, (str, bool)):
-                    text, flag = (value, None) if isinstance(value, str) else (None, value)
-                    texts[metric, at, sequence] = [origin, 0, text, flag]
-                    continue
-                place = places[metric]
-                key = (place.stream, at, sequence)
-                record = rows.get(key)
-                if record is None:
-                    record = rows[key] = [origin, 0, *_NOTHING]
-                record[place.position + 1] = float(value)
-
-    def outcome(self, engine: Engine) -> WriteResult:
-        """Which values were new and which revised, by what the tables held before."""
-        if not self.known_rows and not self.known_texts:
-            return WriteResult(new=self.samples)
-        new, revised, unchanged = [], [], 0
-        for sample in self.samples:
-            fresh: dict[int, Value] = {}
-            changed: dict[int, Value] = {}
-            for metric, value in sample.values.items():
-                before = self._before(metric, value, engine.instant(sample.at), sample.sequence)
-                if before is None:
-                    fresh[metric] = value
-                elif before != value:
-                    changed[metric] = value
-            unchanged += len(sample.values) - len(fresh) - len(changed)
-            if fresh:
-                new.append(_part(sample, fresh))
-            if changed:
-                revised.append(_part(sample, changed))
-        return WriteResult(new, revised, unchanged)
-
-    def _before(self, metric: int, value: Value, at: Any, sequence: int) -> Value | None:
-        """The value that was stored before, if any."""
-        if isinstance(value, (str, bool)):
-            _, text, flag = self.known_texts.get((metric, at, sequence), (0, None, None))
-            return text if flag is None else bool(flag)
-        place = self.places[metric]
-        known = self.known_rows.get((place.stream, at, sequence))
-        stored: float | None = known[place.position] if known else None
-        return stored
-
-
-def _part(sample: Sample, values: dict[int, Value]) -> Sample:
-    return sample if len(values) == len(sample.values) else replace(sample, values=values)
 
 
 def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received]) -> WriteResult:
@@ -99,80 +27,25 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
         engine.hold_open()
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired = [s for s in samples if mark.kept_from and s.at < mark.kept_from]
-        ours = merged_samples(samples, mark.kept_from)
-        places = checked_places(engine, ours)
-        results = [
-            _write_batch(engine, ours[start : start + engine.batch], places)
-            for start in range(0, len(ours), engine.batch)
-        ]
-        result = WriteResult(
-            new=[sample for part in results for sample in part.new],
-            revised=[sample for part in results for sample in part.revised],
-            unchanged=sum(part.unchanged for part in results),
-            expired=expired,
-        )
+        batch = gather(engine, samples, mark)
+        batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
+        batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
+        result = replace(batch.outcome(engine), expired=expired)
         log_late(engine, result, mark.closed)
-        advance_latest(engine, result)
+        newest.advance(engine, batch)
         _keep_received(engine, received)
     return result
 
 
-def merged_samples(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sample]:
-    """Samples in the order of their identity, each identity once; of two values the later wins."""
-    merged: dict[tuple[int, datetime, int], Sample] = {}
-    for sample in samples:
-        if not sample.values or (kept_from and sample.at < kept_from):
-            continue
-        at = to_millisecond(sample.at)
-        if at is not sample.at:
-            sample = replace(sample, at=at)
-        key = (sample.device, at, sample.sequence)
-        twin = merged.get(key)
-        if twin is not None:
-            sample = replace(twin, values={**twin.values, **sample.values})
-        merged[key] = sample
-    return [merged[key] for key in sorted(merged)]
-
-
-def checked_places(engine: Engine, samples: Sequence[Sample]) -> dict[int, Place]:
-    """Where every metric of the samples stands, after checking devices and values."""
-    metrics = {metric for sample in samples for metric in sample.values}
-    places = places_of(engine, metrics)
-    numeric = set()
-    for sample in samples:
-        for metric, value in sample.values.items():
-            if places[metric].device != sample.device:
-                raise UnknownMetric(f"Metric {metric} is not one of device {sample.device}.")
-            if not storable(value):
-                raise NotStorable(f"Metric {metric} at {sample.at}: {value!r} cannot be stored.")
-            if not isinstance(value, (str, bool)) and places[metric].stream is None:
-                numeric.add(metric)
-    if numeric:
-        give_slots(engine, numeric, places)
-    return places
-
-
-def _write_batch(
-    engine: Engine, samples: Sequence[Sample], places: dict[int, Place]
-) -> WriteResult:
-    batch = Batch(samples, places)
-    batch.fill(engine)
-    batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
-    batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
-    return batch.outcome(engine)
-
-
 def _upsert(
-    engine: Engine, table: Table, records: Mapping[Key, Sequence[Any]], merge: Merge
+    engine: Engine, table: Table, records: Mapping[Key, Record], merge: Merge
 ) -> dict[Key, Record]:
     """Insert what is missing and merge the rest; what was stored before, where anything was."""
-    if not records:
-        return {}
-    known = engine.insert(table, [(*key, *records[key]) for key in sorted(records)])
+    known = insert_missing(engine, table, records)
     skip = len(table.fixed)
 
     def merged(key: Key) -> Record:
-        return merge(known[key], tuple(records[key][skip:]))
+        return merge(known[key], records[key][skip:])
 
     differing = [key for key, stored in known.items() if merged(key) != stored]
     if differing:
@@ -182,21 +55,15 @@ def _upsert(
     return known
 
 
-def overlay(stored: Record, ours: Record) -> Record:
-    """Numeric slots: fill what is empty, replace and mark what differs."""
-    revised, values = stored[0], list(stored[1:])
-    for slot, value in enumerate(ours[1:]):
-        if value is None or value == values[slot]:
-            continue
-        if values[slot] is not None:
-            revised |= 1 << slot
-        values[slot] = value
-    return (revised, *values)
-
-
-def overlay_text(stored: Record, ours: Record) -> Record:
-    """A text or a flag: replace and mark what differs."""
-    return stored if stored[1:] == ours[1:] else (1, *ours[1:])
+def insert_missing(
+    engine: Engine, table: Table, records: Mapping[Key, Record]
+) -> dict[Key, Record]:
+    """Insert the records whose keys are not there; the stored values of those that are."""
+    ordered = [(*key, *records[key]) for key in sorted(records)]
+    known: dict[Key, Record] = {}
+    for start in range(0, len(ordered), engine.batch):
+        known |= engine.insert(table, ordered[start : start + engine.batch])
+    return known
 
 
 def _overlay_fields(stored: Record, ours: Record) -> Record:
@@ -216,62 +83,22 @@ def log_late(engine: Engine, result: WriteResult, closed: datetime) -> None:
     }
     if hours:
         engine.execute_many(
-            "INSERT INTO readings_latelog (device_id, hour, days_only) {rows}",
-            ("int8", "timestamptz", "bool"),
+            "INSERT INTO readings_latelog (device_id, hour, days_only) "
+            "SELECT n.device_id, n.hour, n.days_only FROM {rows}",
+            (("device_id", "int8"), ("hour", "timestamptz"), ("days_only", "bool")),
             [(device, hour, False) for device, hour in sorted(hours)],
         )
 
 
-def advance_latest(engine: Engine, result: WriteResult) -> None:
-    """Bring the newest reading of each metric up to date: by the reading's own time."""
-    best: dict[int, tuple[Sample, bool]] = {}
-    for revised, part in ((False, result.new), (True, result.revised)):
-        for sample in part:
-            for metric in sample.values:
-                rival = best.get(metric)
-                if rival is None or _moment(sample) >= _moment(rival[0]):
-                    best[metric] = (sample, revised)
-    if best:
-        engine.execute_many(
-            "INSERT INTO readings_latest AS l "
-            "(metric_id, at, sequence, origin, revised, number, text, flag) {rows} "
-            "ON CONFLICT (metric_id) DO UPDATE SET at = excluded.at, sequence = excluded.sequence, "
-            "origin = excluded.origin, revised = excluded.revised, number = excluded.number, "
-            "text = excluded.text, flag = excluded.flag "
-            "WHERE (excluded.at, excluded.sequence) >= (l.at, l.sequence)",
-            ("int8", "timestamptz", "int8", "int2", "bool", "float8", "text", "bool"),
-            [_latest_record(engine, metric, *best[metric]) for metric in sorted(best)],
-        )
-
-
-def _moment(sample: Sample) -> tuple[datetime, int]:
-    return (sample.at, sample.sequence)
-
-
-def _latest_record(engine: Engine, metric: int, sample: Sample, revised: bool) -> Record:
-    value = sample.values[metric]
-    is_text, is_flag = isinstance(value, str), isinstance(value, bool)
-    return (
-        metric,
-        engine.instant(sample.at),
-        sample.sequence,
-        ORIGINS[sample.origin],
-        revised,
-        None if is_text or is_flag else float(value),
-        value if is_text else None,
-        value if is_flag else None,
-    )
-
-
 def _keep_received(engine: Engine, received: Sequence[Received]) -> None:
-    entries: dict[Key, Sequence[Any]] = {}
-    for entry in received:
-        key = (entry.source, engine.instant(entry.at), entry.sequence)
-        entries[key] = (entry.device, _document(entry.fields))
-    ordered = sorted(entries)
-    for start in range(0, len(ordered), engine.batch):
-        part = ordered[start : start + engine.batch]
-        _upsert(engine, RECEIVED, {key: entries[key] for key in part}, _overlay_fields)
+    entries: dict[Key, Record] = {
+        (entry.source, engine.instant(entry.at), entry.sequence): (
+            entry.device,
+            _document(entry.fields),
+        )
+        for entry in received
+    }
+    _upsert(engine, RECEIVED, entries, _overlay_fields)
 
 
 def _document(fields: Mapping[str, str | None]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -14,8 +14,9 @@ from devices.readings.retention import prune
 from devices.readings.samples import HistoryRequest, Sample
 from devices.readings.store import ReadingStore, get_store, partitions
 from devices.readings.store.partitions import Month, existing, month_of
+from devices.readings.store.postgresql import PostgresqlEngine
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
-from devices.readings.tests.network import FAR, device, metrics
+from devices.readings.tests.network import FAR, START, device, metrics
 from devices.readings.tests.test_retention import DAYS, JANUARY, NOW, daily
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,3 +105,19 @@ def test_a_day_is_read_from_its_own_month_only(store: ReadingStore) -> None:
 def test_months_follow_each_other_over_the_years() -> None:
     assert month_of(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)).following == Month(2027, 1)
     assert Month(2027, 1).begins == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_a_copy_that_meets_what_another_writer_stored_looks_at_each_record(
+    store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tank = device()
+    (level,) = (metric.pk for metric in metrics(tank, 1))
+    samples = [Sample(tank.pk, START, number, {level: float(number)}) for number in range(1_000)]
+    store.write(samples[400:])
+
+    # As if the others had stored theirs just after it was looked whether anything is there.
+    monkeypatch.setattr(PostgresqlEngine, "_any_near", lambda *_: False)
+    result = store.write(samples)
+
+    assert (list(result.new), result.unchanged) == (samples[:400], 600)
+    assert store.held([level], START, START + timedelta(minutes=1)) == 1_000

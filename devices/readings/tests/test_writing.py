@@ -259,3 +259,56 @@ def told(samples: Sequence[Sample]) -> dict[object, object]:
         for sample in samples
         for metric, value in sample.values.items()
     }
+
+
+def test_each_metric_has_its_own_latest_however_messages_are_filled(store: ReadingStore) -> None:
+    tank = device()
+    level, flow, door = (metric.pk for metric in metrics(tank, 3))
+
+    def said(at: int, **values: float) -> Sample:
+        named = {"level": level, "flow": flow, "door": door}
+        return Sample(tank.pk, minutes(START, at), at, {named[n]: v for n, v in values.items()})
+
+    def newest() -> dict[int, tuple[int, object]]:
+        found = store.latest([level, flow, door])
+        return {metric: (reading.sequence, reading.value) for metric, reading in found.items()}
+
+    store.write([said(1, level=1, flow=1), said(2, level=2), said(3, flow=3)])
+    assert newest() == {level: (2, 2.0), flow: (3, 3.0)}
+    store.write([said(0, level=9, flow=9, door=9), said(4, flow=4)])
+    assert newest() == {level: (2, 2.0), flow: (4, 4.0), door: (0, 9.0)}
+    store.correct([], [said(4, flow=4), said(0, door=9)])
+    assert newest() == {level: (2, 2.0), flow: (3, 3.0)}
+    store.write([said(2, level=5)])
+    assert store.latest([level])[level].revised
+    assert not store.latest([flow])[flow].revised
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deleted_metric_is_unknown_to_whoever_wrote_it_before(store: ReadingStore) -> None:
+    tank = device()
+    level, flow = metrics(tank, 2)
+    store.roll_up(START)
+    for number in range(2):
+        store.write([Sample(tank.pk, START, number, {level.pk: 1.0, flow.pk: 2.0})])
+    gone = flow.pk
+
+    flow.delete()
+
+    with pytest.raises(UnknownMetric):
+        store.write([Sample(tank.pk, START, 5, {level.pk: 1.0, gone: 2.0})])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_undone_leaves_nobody_in_the_slot_of_another(store: ReadingStore) -> None:
+    tank = device()
+    level, flow = (metric.pk for metric in metrics(tank, 2))
+    store.roll_up(START)
+
+    with undone():
+        store.write([Sample(tank.pk, START, 1, {level: 1.0})])
+    store.write([Sample(tank.pk, START, 2, {flow: 2.0})])
+    store.write([Sample(tank.pk, START, 3, {level: 3.0})])
+
+    assert [reading.value for reading in all_of(store, level)] == [3.0]
+    assert [reading.value for reading in all_of(store, flow)] == [2.0]

@@ -1,0 +1,182 @@
+"""Samples turned into records of the tables, and what the tables say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from math import hypot
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from devices.readings.instants import to_millisecond
+from devices.readings.samples import LARGEST, Sample, Value, WriteResult, storable
+from devices.readings.store.base import NotStorable, UnknownMetric
+from devices.readings.store.engine import Engine
+from devices.readings.store.places import Place, give_slots, remembered_places
+from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record
+from devices.readings.store.watermark import Marks
+
+_FLOAT = frozenset([float])
+_EMPTY: Record = (None,) * len(NUMBERS)
+_values_of: Callable[[Sample], Mapping[int, Value]] = attrgetter("values")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What samples of the same metrics have in common: whose they are and where they stand."""
+
+    device: int
+    stream: int | None
+    """The one stream of all the metrics; None when they stand in several, or in none."""
+    arrange: Callable[[tuple[Any, ...]], Record]
+    """(None, *values) as the eight slots of that stream."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Samples as records (origin, revised, *values) by key, and what was stored there before."""
+
+    samples: Sequence[Sample] = ()
+    places: dict[int, Place] = field(default_factory=dict)
+    rows: dict[Key, Record] = field(default_factory=dict)
+    texts: dict[Key, Record] = field(default_factory=dict)
+    known_rows: dict[Key, Record] = field(default_factory=dict)
+    known_texts: dict[Key, Record] = field(default_factory=dict)
+    mixed: set[int] = field(default_factory=set)
+    """Streams whose records do not all fill the same slots."""
+
+    def outcome(self, engine: Engine) -> WriteResult:
+        """Which values were new and which revised, by what the tables held before."""
+        if not self.known_rows and not self.known_texts:
+            return WriteResult(self.samples, [], 0)
+        new, revised, unchanged = [], [], 0
+        for sample in self.samples:
+            fresh: dict[int, Value] = {}
+            changed: dict[int, Value] = {}
+            at = engine.instant(sample.at)
+            for metric, value in sample.values.items():
+                before = self._before(metric, value, at, sample.sequence)
+                if before is None:
+                    fresh[metric] = value
+                elif before != value:
+                    changed[metric] = value
+            unchanged += len(sample.values) - len(fresh) - len(changed)
+            if fresh:
+                new.append(_part(sample, fresh))
+            if changed:
+                revised.append(_part(sample, changed))
+        return WriteResult(new, revised, unchanged)
+
+    def _before(self, metric: int, value: Value, at: Any, sequence: int) -> Value | None:
+        """The value that was stored before, if any."""
+        if isinstance(value, (str, bool)):
+            _, text, flag = self.known_texts.get((metric, at, sequence), (0, None, None))
+            return text if flag is None else bool(flag)
+        place = self.places[metric]
+        known = self.known_rows.get((place.stream, at, sequence))
+        stored: float | None = known[place.position] if known else None
+        return stored
+
+
+def _part(sample: Sample, values: dict[int, Value]) -> Sample:
+    return sample if len(values) == len(sample.values) else replace(sample, values=values)
+
+
+def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
+    """Check the samples, merge those of one identity, and spread them over streams and slots.
+
+    Samples older than what the store still takes are left out. Raises UnknownMetric or NotStorable.
+    """
+    merged = _merged(samples, mark.kept_from)
+    wanted: set[int] = set().union(*map(_values_of, merged))
+    batch = Batch(merged, remembered_places(engine, wanted, mark.slots_gone))
+    _give_slots(engine, batch)
+    shapes: dict[tuple[int, ...], _Shape] = {}
+    usual: dict[int, _Shape] = {}
+    for sample in merged:
+        metrics, values = tuple(sample.values), tuple(sample.values.values())
+        shape = shapes.get(metrics)
+        if shape is None:
+            shape = shapes[metrics] = _shape_of(metrics, batch.places)
+        if shape.device != sample.device:
+            raise UnknownMetric(f"Metric {metrics[0]} is not one of device {sample.device}.")
+        stream = shape.stream
+        # The length of numbers as a vector is finite and small only when each of them is.
+        if stream is None or not (
+            _FLOAT.issuperset(map(type, values)) and hypot(*values) <= LARGEST  # type: ignore[arg-type]
+        ):
+            _spread(engine, sample, batch)
+            continue
+        key = (stream, engine.instant(sample.at), sample.sequence)
+        batch.rows[key] = (ORIGINS[sample.origin], 0, *shape.arrange((None, *values)))
+        if usual.setdefault(stream, shape) is not shape:
+            batch.mixed.add(stream)
+    return batch
+
+
+def _merged(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sample]:
+    """Samples in the order of their identity, each identity once; of two values the later wins."""
+    merged: dict[tuple[int, datetime, int], Sample] = {}
+    for sample in samples:
+        if not sample.values or (kept_from and sample.at < kept_from):
+            continue
+        at = to_millisecond(sample.at)
+        if at is not sample.at:
+            sample = replace(sample, at=at)
+        key = (sample.device, at, sample.sequence)
+        twin = merged.get(key)
+        if twin is not None:
+            sample = replace(twin, values={**twin.values, **sample.values})
+        merged[key] = sample
+    return [merged[key] for key in sorted(merged)]
+
+
+def _give_slots(engine: Engine, batch: Batch) -> None:
+    """Give a slot to every metric whose first number is among the samples."""
+    homeless = {metric for metric, place in batch.places.items() if place.stream is None}
+    if not homeless:
+        return
+    numeric = set()
+    for sample in batch.samples:
+        for metric in homeless & sample.values.keys():
+            if batch.places[metric].device != sample.device:
+                raise UnknownMetric(f"Metric {metric} is not one of device {sample.device}.")
+            if not isinstance(sample.values[metric], (str, bool)):
+                numeric.add(metric)
+    if numeric:
+        give_slots(engine, numeric, batch.places)
+
+
+def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> _Shape:
+    """The shape of samples of these metrics; raises UnknownMetric for those of several devices."""
+    device = places[metrics[0]].device
+    for metric in metrics:
+        if places[metric].device != device:
+            raise UnknownMetric(f"Metric {metric} is not one of device {device}.")
+    streams = {places[metric].stream for metric in metrics}
+    stream = streams.pop() if len(streams) == 1 else None
+    order = [0] * len(NUMBERS)
+    for number, metric in enumerate(metrics, start=1):
+        if stream is not None:
+            order[places[metric].position - 1] = number
+    return _Shape(device, stream, itemgetter(*order))
+
+
+def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:
+    """Any sample, value by value. Raises NotStorable."""
+    at, origin = engine.instant(sample.at), ORIGINS[sample.origin]
+    rows: dict[int | None, list[Any]] = {}
+    for metric, value in sample.values.items():
+        if not storable(value):
+            raise NotStorable(f"Metric {metric} at {sample.at}: {value!r} cannot be stored.")
+        if isinstance(value, (str, bool)):
+            text, flag = (value, None) if isinstance(value, str) else (None, value)
+            batch.texts[metric, at, sample.sequence] = (origin, 0, text, flag)
+            continue
+        place = batch.places[metric]
+        record = rows.setdefault(place.stream, [origin, 0, *_EMPTY])
+        record[place.position + 1] = float(value)
+    for stream, record in rows.items():
+        batch.rows[stream, at, sample.sequence] = tuple(record)
+        batch.mixed.add(stream)  # type: ignore[arg-type]  # a number's metric has a stream by now
