@@ -29,6 +29,7 @@ BENCHMARKS = {
     "backfill": Benchmark("benchmarks.backfill", postgresql=True),
     "backfill-sqlite": Benchmark("benchmarks.backfill"),
     "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
+    "gate": Benchmark("benchmarks.gate", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
     "phase": Benchmark("benchmarks.phase"),
