@@ -33,17 +33,16 @@ def read_rows(model: type[M], by: str, keys: Iterable[int], *, lock: bool = Fals
     Each as `Model.from_db` would make it; of a model with a parent, the parent's columns too.
     `lock`: they are locked until the transaction ends, in the order of `by`, as everybody does.
     """
-    wanted = sorted(set(keys))
-    if not wanted:
-        return []
-    reading = _reading(model, by, connection.vendor)
-    sql = reading.sql
-    if lock and connection.features.has_select_for_update:
-        sql += f" ORDER BY {reading.key} FOR UPDATE"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [json.dumps(wanted)])
-        rows = cursor.fetchall()
-    return [reading.made(row) for row in rows]
+    reading = _reading(model, by, None, connection.vendor)
+    return [reading.made(row) for row in reading.rows(keys, lock)]
+
+
+def read_values(
+    model: type[models.Model], names: tuple[str, ...], by: str, keys: Iterable[int], *, lock: bool
+) -> list[Any]:
+    """The same rows as values of these attributes."""
+    reading = _reading(model, by, names, connection.vendor)
+    return [reading.converted(row) for row in reading.rows(keys, lock)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +55,58 @@ class _Reading(Generic[M]):
     names: Sequence[str]
     converters: Sequence[tuple[int, Any, Sequence[Callable[..., Any]]]]
 
-    def made(self, row: Sequence[Any]) -> M:
+    def rows(self, keys: Iterable[int], lock: bool) -> Sequence[Sequence[Any]]:
+        wanted = sorted(set(keys))
+        if not wanted:
+            return []
+        locking = lock and connection.features.has_select_for_update
+        with connection.cursor() as cursor:
+            sql = f"{self.sql} ORDER BY {self.key} FOR UPDATE" if locking else self.sql
+            cursor.execute(sql, [json.dumps(wanted)])
+            found: Sequence[Sequence[Any]] = cursor.fetchall()
+        return found
+
+    def converted(self, row: Sequence[Any]) -> Sequence[Any]:
+        if not self.converters:
+            return row
         values = list(row)
         for place, column, functions in self.converters:
             for convert in functions:
                 values[place] = convert(values[place], column, connection)
+        return values
+
+    def made(self, row: Sequence[Any]) -> M:
         made = self.model.__new__(self.model)
-        made.__dict__.update(zip(self.names, values, strict=True))
+        made.__dict__.update(zip(self.names, self.converted(row), strict=True))
         state = made._state = ModelState()
         state.adding, state.db, state.fields_cache = False, "default", {}
         return made
 
 
 @cache
-def _reading(model: type[M], by: str, vendor: str) -> _Reading[M]:
+def _reading(model: type[M], by: str, chosen: tuple[str, ...] | None, vendor: str) -> _Reading[M]:
     """Prepared once: nothing of it changes while a process lives."""
     options = model._meta
-    fields = options.concrete_fields
-    columns = [f"{field.model._meta.db_table}.{field.column}" for field in fields]
+    known = {field.attname: field for field in options.concrete_fields}
+    fields = [known[name] for name in chosen or known]
+    columns = [_column(field) for field in fields]
     source = options.db_table + "".join(
         f" JOIN {parent._meta.db_table}"
         f" ON {parent._meta.db_table}.{parent._meta.pk.column} = {options.db_table}.{link.column}"
         for parent, link in options.parents.items()
         if link is not None
     )
-    key = dict(zip((field.attname for field in fields), columns, strict=True))[by]
+    key = _column(known[by])
     one_of = {
         "postgresql": "= ANY (ARRAY(SELECT json_array_elements_text(%s::json)::bigint))",
         "sqlite": "IN (SELECT value FROM json_each(%s))",
     }[vendor]
     sql = f"SELECT {', '.join(columns)} FROM {source} WHERE {key} {one_of}"
     return _Reading(model, sql, key, [field.attname for field in fields], list(_converters(fields)))
+
+
+def _column(field: models.Field[Any, Any]) -> str:
+    return f"{field.model._meta.db_table}.{field.column}"
 
 
 def _converters(fields: _Fields) -> Iterator[tuple[int, Any, Sequence[Callable[..., Any]]]]:

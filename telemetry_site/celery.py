@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import warnings
@@ -46,6 +47,13 @@ def refuse_wrong_key(**_: Any) -> None:
     from telemetry_site import guard
 
     guard.refuse_wrong_key()
+
+
+@worker_init.connect
+def keep_what_stays(**_: Any) -> None:
+    """Everything is imported by now and stays: no collection goes over it, in no child either."""
+    gc.collect()
+    gc.freeze()
 
 
 _stop = threading.Event()
