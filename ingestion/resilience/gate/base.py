@@ -223,12 +223,8 @@ class Gate(Protocol):
     ) -> None:
         """What came of the requests of one passage, in their order; as many single records.
 
-        <<<<<<< HEAD
-                Those after the one that opens the circuit are late answers from an earlier state. A
-                passage that let nothing through has nothing to tell.
-        =======
-                Those after the one that opens the circuit are late answers from an earlier state.
-        >>>>>>> main
+        Those after the one that opens the circuit are late answers from an earlier state. A
+        passage that let nothing through has nothing to tell.
         """
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
@@ -236,6 +232,12 @@ class Gate(Protocol):
 
     def pause(self, group: str, policy: RatePolicy, seconds: float) -> None:
         """Ask nothing for a while without slowing down afterwards; `pause_max_s` caps it."""
+
+    def resume(self, group: str, policy: RatePolicy) -> bool:
+        """End a pause early, because a person knows better; whether there was one.
+
+        A halved rate stays halved and recovers from now on: only the provider's answers prove more.
+        """
 
     def offer(self, host: str, seconds: float) -> bool:
         """Whether the one probe of a half-open host may be handed to a worker.
