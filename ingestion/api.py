@@ -16,13 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.openapi import Schema
-from ingestion.observe import live, phrases
+from ingestion.observe import live
 from ingestion.observe.counts import Counts
 from ingestion.observe.scope import seen_by
 from ingestion.observe.snapshot import Account
 from ingestion.observe.status import Code, Status, uptime_s
 from ingestion.resilience.gate import CircuitState, Snapshot
-from ingestion.resilience.policy import RatePolicy
 
 
 class IssueSerializer(serializers.Serializer[Any]):
@@ -178,16 +177,15 @@ _OF_THE_GATE = (
 
 
 def _gate(account: Account) -> dict[str, Any]:
-    gate = account.gate
-    if gate is None:
+    gate, explained = account.gate, account.explained
+    if gate is None or explained is None:
         return dict.fromkeys(_OF_THE_GATE)
     wait = wait_s(gate)
-    rate = RatePolicy(account.limit, float(account.window_s))
     return {
         "tokens_available": 0 if wait > 0 else 1,
         "wait_time_seconds": round(wait, 3),
         "rate_share": round(gate.budget.rate, 4),
-        "budget_reason": phrases.budget(gate, rate.recovery, rate.window_s),
+        "budget_reason": explained.budget.text,
         "circuit_open": gate.circuit is not CircuitState.CLOSED,
         "circuit": gate.circuit,
         "failure_count": gate.failures_in_a_row,

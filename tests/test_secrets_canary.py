@@ -123,6 +123,7 @@ SECTIONS = {
         "import",
         "mappingpause",
         "fieldprofile",
+        "priorityslack",
     ),
     "readings": ("latest", "receivedentry"),
     "alerts": ("alert",),
@@ -147,6 +148,8 @@ def pages(client: Client) -> Iterator[tuple[str, str]]:
             paths += [reverse(f"{name}_{what}", args=[row.pk]) for what in ("change", "history")]
             version = row.history.values_list("pk", flat=True)[0]
             paths.append(reverse(f"{name}_simple_history", args=[row.pk, version]))
+    accounts = Connection.objects.values_list("pk", flat=True)
+    paths += [reverse("admin:devices_connection_now", args=[pk]) for pk in accounts]
     for path in paths:
         answer = client.get(path)
         assert answer.status_code in (200, 503), path

@@ -79,6 +79,7 @@ def admin_rule(name: str, route: str) -> Rule:
         "devicetype": _devicetype,
         "import": _import,
         "status": _status,
+        "priorityslack": _slack,
         "gap": _gap,
     }
     rule: Rule = kinds[model](model, what)
@@ -106,7 +107,7 @@ def _operated(model: str, what: str) -> Rule:
     if what == "add":
         adds = () if model == "fieldmapping" else (*OPERATORS, "stranger")
         return only(*adds)
-    if what in ("preview", "poll_now", "decide"):
+    if what in ("preview", "poll_now", "decide", "resume"):
         args = () if what == "preview" else (model,)
         return Rule(TO_LOGIN, "only POST", args=args, people=CLOSED)
     may = OPERATORS if what in ("delete", "recompute") else READERS
@@ -171,6 +172,13 @@ def _devicetype(model: str, what: str) -> Rule:
 
 def _status(model: str, what: str) -> Rule:
     return site_wide(OK)  # a page, cut to what each of them may see
+
+
+def _slack(model: str, what: str) -> Rule:
+    """Concerns everybody, so only the administrator sees it; one row for each class, for ever."""
+    if what in ("add", "delete"):
+        return site_wide(DENIED, () if what == "add" else (model,))
+    return only("admin", args=() if what == "changelist" else (model,))
 
 
 def _administrators(model: str, what: str) -> Rule:

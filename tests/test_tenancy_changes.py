@@ -156,6 +156,15 @@ def test_buttons_of_a_foreign_channel_do_nothing(tenancy: Tenancy, who: str, wha
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.parametrize("who", ["nobody", "stranger", "unattached", "member", "viewer"])
+def test_the_pause_of_a_foreign_account_is_ended_by_nobody(tenancy: Tenancy, who: str) -> None:
+    account = tenancy.scene.hill.connection.pk
+    answer = tenancy.client(who).post(page("connection", "resume", account))
+    missing = tenancy.client(who).post(page("connection", "resume", 999_999))
+    assert answer.status_code == (403 if who == "viewer" else missing.status_code)
+    assert not LogEntry.objects.exists()
+
+
 @pytest.mark.parametrize("who", ["unattached", "viewer"])
 def test_previews_are_for_those_who_operate(tenancy: Tenancy, who: str) -> None:
     assert tenancy.client(who).post(page("thingspeakchannel", "preview")).status_code == 403

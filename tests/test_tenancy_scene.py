@@ -24,7 +24,7 @@ from django_celery_beat.models import (
 )
 
 from devices.alerts.models import Alert, Kind, Severity
-from devices.models import CalibrationVersion, Job, Role
+from devices.models import CalibrationVersion, Job, Priority, Role
 from devices.readings.models import ReceivedEntry, RetentionRule, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
@@ -277,6 +277,7 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         "import": Import.objects.create(
             source=source, way="csv", file_name="Hill.csv", created_at=now
         ).pk,
+        "priorityslack": Priority.LOW.value,
         "entryledger": EntryLedger.objects.create(source=source).pk,
         "sourceday": SourceDay.objects.create(source=source, day=now.date(), entries=1).pk,
         "mappingpause": MappingPause.objects.create(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from devices.admin import community, connection, device, job, people
+from devices.admin import community, device, job, people
 
-__all__ = ["community", "connection", "device", "job", "people"]
+__all__ = ["community", "device", "job", "people"]

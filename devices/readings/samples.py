@@ -66,13 +66,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One entry as the source sent it, kept so that a number can be explained or recomputed."""
+    """One entry as the source sent it, kept so that a number can be explained or recomputed.
+
+    `arrived` (aware UTC) tells when it first reached us, and so which poll brought it; None: not
+    known.
+    """
 
     source: int
     device: int
     at: datetime
     sequence: int
     fields: Mapping[str, str | None]
+    arrived: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from ingestion.admin import beat, channels, drift_lists, gaps, imports, logs, mappings, status
+from ingestion.admin import (
+    beat,
+    channels,
+    connections,
+    drift_lists,
+    gaps,
+    imports,
+    logs,
+    mappings,
+    slack,
+    status,
+)
 from ingestion.admin.calibration import pages
 
 __all__ = [
     "beat",
     "channels",
+    "connections",
     "drift_lists",
     "gaps",
     "imports",
     "logs",
     "mappings",
     "pages",
+    "slack",
     "status",
 ]

@@ -29,6 +29,7 @@ from ingestion.admin.drift import AcceptsFieldNames
 from ingestion.admin.mappings import MappingInline
 from ingestion.admin.recompute import stale_notices
 from ingestion.equipment import equipment
+from ingestion.standing import paused
 from ingestion.verify import Verification, create_mappings, metrics_known_to, verify_channel
 
 SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
@@ -88,7 +89,12 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
             (
                 "How often",
                 {
-                    "fields": [("interval_s", "priority"), "history_from", "enabled"],
+                    "fields": [
+                        ("interval_s", "priority"),
+                        "phase_lock",
+                        "history_from",
+                        "enabled",
+                    ],
                     "description": "May stay as it is: the device's type decides.",
                     "classes": [] if obj else ["collapse"],
                 },
@@ -263,6 +269,11 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
             log = link(reverse("admin:ingestion_polllog_changelist"), "poll log")
         if awake:
             self.message_user(request, format_html(text, log), messages.SUCCESS)
+        for account in paused({one.connection for one in awake}, self.ask_with().gate):
+            page = reverse("admin:devices_connection_change", args=[account.pk])
+            waits = "{} is paused, so this poll waits. {} says why, and ends the pause."
+            told = format_html(waits, account, link(page, "Its page"))
+            self.message_user(request, told, messages.WARNING)
         if asleep:
             names = ", ".join(str(one) for one in asleep[:5])
             self.message_user(

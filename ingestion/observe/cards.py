@@ -136,7 +136,7 @@ def card(account: Account, now: datetime) -> Card:
         figures=_figures(account),
         last_success=When.of(account.judged.last_success_at, now),
         budget=budget(account),
-        breaker=breaker(account.gate, now),
+        breaker=breaker(account),
         forecast=plan.sentences,
         advice=plan.advice,
         short=plan.short,

@@ -231,14 +231,12 @@ def jobs() -> list[JobLine]:
 
 def gates(accounts: Iterable[Connection], gate: Gate) -> dict[int, Snapshot]:
     """How budget and breaker of each account stand; of none when the gate does not answer."""
-    found = {}
+    routes = {one.pk: route_of(one) for one in accounts}
     try:
-        for one in accounts:
-            route = route_of(one)
-            found[one.pk] = gate.snapshot(route.host, route.group, route.rate)
+        looks = gate.snapshots([(one.host, one.group, one.rate) for one in routes.values()])
     except GateUnavailable:
         return {}
-    return found
+    return dict(zip(routes, looks, strict=True))
 
 
 def newest(times: Iterable[datetime | None]) -> datetime | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ingestion.observe import phrases
 from ingestion.observe.snapshot import Account
-from ingestion.resilience.gate import CircuitState, Snapshot
-from ingestion.resilience.policy import RatePolicy
+from ingestion.resilience.gate.words import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """The breaker: its state, and when the next probe goes (None: not waiting for one)."""
+    """What the breaker does, and why."""
 
     words: str
     tone: str
-    probe: When | None
 
 
+_TONES = {Level.FULL: "", Level.SLOWED: "warn", Level.STOPPED: "bad"}
+_UNKNOWN = "Not known while Redis does not answer."
 _WINDOWS = {60: "minute", 3600: "hour", 86_400: "day"}
 
 
@@ -59,29 +59,19 @@ def budget(account: Account) -> Budget:
     used = min(account.in_window / account.limit, 1.0)
     window = _WINDOWS.get(account.window_s) or phrases.span(account.window_s)
     said = f"{account.in_window:,} of {account.limit:,} requests in the last {window}"
-    gate = account.gate
-    if gate is None:
-        return Budget(said, "Not known while Redis does not answer.", 100 * used, None, "bad")
-    rate = RatePolicy(account.limit, float(account.window_s))
-    why = phrases.budget(gate, rate.recovery, rate.window_s)
-    slow = gate.budget.rate < 1 or gate.budget.paused_for_s > 0
+    gate, explained = account.gate, account.explained
+    if gate is None or explained is None:
+        return Budget(said, _UNKNOWN, 100 * used, None, "bad")
+    why = explained.budget
+    # A pause is the provider's wish, no failure.
+    tone = "warn" if why.level is Level.STOPPED else _TONES[why.level]
     speed = round(100 * gate.budget.rate, 1) if gate.budget.rate < 1 else None
-    return Budget(said, why, round(100 * used, 1), speed, "warn" if slow else "")
+    return Budget(said, why.text, round(100 * used, 1), speed, tone)
 
 
-def breaker(gate: Snapshot | None, now: datetime) -> Breaker:
-    """What the breaker does now."""
-    if gate is None:
-        return Breaker("Not known while Redis does not answer.", "bad", None)
-    probe = When.of(now + timedelta(seconds=gate.wait_s), now)
-    opened = phrases.plural(gate.times_opened, "time")
-    if gate.circuit is CircuitState.OPEN:
-        return Breaker(f"Open: left in peace, {opened} in a row. Next probe", "bad", probe)
-    if gate.circuit is CircuitState.PROBING:
-        return Breaker("Probing: one request is on its way and decides", "warn", None)
-    if gate.circuit is CircuitState.HALF_OPEN:
-        return Breaker("Half open: the next request is the probe", "warn", None)
-    if gate.failures_in_a_row:
-        failed = phrases.plural(gate.failures_in_a_row, "failure")
-        return Breaker(f"Closed, after {failed} in a row", "warn", None)
-    return Breaker("Closed: requests go through", "good", None)
+def breaker(account: Account) -> Breaker:
+    """What the breaker of an account's provider does now."""
+    if account.explained is None:
+        return Breaker(_UNKNOWN, "bad")
+    circuit = account.explained.circuit
+    return Breaker(circuit.text, _TONES[circuit.level] or "good")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ingestion.resilience.gate import CircuitState, Snapshot
-
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -40,30 +38,3 @@ def percent(share: float | None) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: «1 source», «2,000 sources»."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def budget(gate: Snapshot, recovery: float, window_s: float) -> str:
-    """Why the budget stands where it stands.
-
-    `recovery`: the share of full speed that comes back in each window of `window_s` seconds.
-    """
-    state = gate.budget
-    slower = "" if state.rate >= 1 else _slower(state.rate, recovery, window_s)
-    if state.paused_for_s > 0:
-        pause = f"Paused for {span(state.paused_for_s)}, as the provider wishes."
-        return f"{pause} {slower}".rstrip()
-    if slower:
-        return slower
-    if gate.circuit is not CircuitState.CLOSED:
-        return "Full speed, as soon as the breaker lets requests through."
-    if state.next_slot_in_s > 1:
-        return f"Full speed; the next free slot is in {span(state.next_slot_in_s)}."
-    return "Full speed; a request may start now."
-
-
-def _slower(rate: float, recovery: float, window_s: float) -> str:
-    full = span((1 - rate) / recovery * window_s)
-    return (
-        f"At {percent(rate)} of full speed, because the provider said that it is asked too often; "
-        f"it recovers by itself within {full}."
-    )

@@ -24,6 +24,7 @@ from ingestion.observe.ledger import Ledger, by_account, ledger, since_minute
 from ingestion.observe.outages import Outage
 from ingestion.observe.status import Facts, Health, judge
 from ingestion.resilience.gate import Gate, Snapshot
+from ingestion.resilience.gate.words import Explanation, explain
 from ingestion.rules import route_of
 
 QUEUES = ("dispatch", "poll", "default")
@@ -45,7 +46,10 @@ class Moving:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All that is known of one account. `minutes` are the last 60, oldest first."""
+    """All that is known of one account. `minutes` are the last 60, oldest first.
+
+    `gate` and `explained`, which is the same in words, are None while Redis does not answer.
+    """
 
     pk: int
     name: str
@@ -65,6 +69,7 @@ class Account:
     health: Health
     forecast: Forecast
     gate: Snapshot | None
+    explained: Explanation | None
     outages: tuple[Outage, ...]
     gaps: debts.GapsOfAccount
     failing: tuple[facts.Line, ...]
@@ -163,7 +168,8 @@ class _Found:
         gate = self.gates.get(row.pk)
         gaps = self.gaps.get(row.pk, debts.NO_GAPS)
         groups = tuple(self.groups.get(row.pk, ())) if row.enabled else ()
-        rate = route_of(row).rate
+        route = route_of(row)
+        rate = route.rate
         allowance = Allowance(
             rate.limit, rate.window_s, rate.jitter_allowance_s, gate.budget.rate if gate else 1.0
         )
@@ -192,6 +198,7 @@ class _Found:
                 self.now,
             ),
             gate=gate,
+            explained=explain(gate, rate, route.breaker, self.now) if gate else None,
             outages=tuple(self.troubles.outages.get(row.pk, ())),
             gaps=gaps,
             failing=tuple(self.troubles.failing.get(row.pk, ())),

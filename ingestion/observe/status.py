@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from ingestion.observe.counts import NOTHING, Counts
 from ingestion.observe.phrases import percent, plural, span
-from ingestion.resilience.gate import CircuitState, Snapshot
+from ingestion.resilience.gate import CircuitState, PausedBy, Snapshot
 
 SILENT_AFTER = timedelta(minutes=30)
 """Degraded after so long without a success; later where nothing is asked that often."""
@@ -155,10 +155,16 @@ def _paused(facts: Facts, now: datetime) -> Issue | None:
     if facts.gate is None or facts.gate.budget.paused_for_s <= 0:
         return None
     left = facts.gate.budget.paused_for_s
-    text = (
-        f"The provider said that it is asked too often; requests go on in {span(left)}. "
-        "Lower the account's budget if this repeats."
-    )
+    if facts.gate.budget.paused_by is PausedBy.STOPPED:
+        text = (
+            f"The provider says that its licence is used up; it is asked again in {span(left)}. "
+            "Renew the licence, then end the pause on the account's page."
+        )
+    else:
+        text = (
+            f"The provider said that it is asked too often; requests go on in {span(left)}. "
+            "Lower the account's budget if this repeats."
+        )
     return Issue(Code.PAUSED, text, facts.failing_since)
 
 

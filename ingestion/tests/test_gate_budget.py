@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestion.resilience.gate import Budget, Gate, Verdict
+from ingestion.resilience.gate import Budget, Gate, PausedBy, Verdict
 from ingestion.tests.gates import BREAKER, GROUP, HOST, RATE, Handle
 
 NO_WAIT = Budget(GROUP, RATE)
@@ -115,3 +115,38 @@ def test_an_exhausted_licence_pauses_without_slowing_down(handle: Handle, gate: 
     assert gate.reserve(GROUP, RATE, 1, 60).granted == 0
     handle.advance(3600)
     assert gate.snapshot(HOST, GROUP, RATE).budget.rate == 1.0
+
+
+def test_a_person_ends_a_pause_and_the_next_request_starts_at_once(
+    handle: Handle, gate: Gate
+) -> None:
+    gate.pause(GROUP, RATE, 3600)
+    handle.advance(10)
+    assert gate.resume(GROUP, RATE)
+    assert gate.reserve(GROUP, RATE, 1, 0).granted == 1
+    budget = gate.snapshot(HOST, GROUP, RATE).budget
+    assert (budget.paused_for_s, budget.paused_by, budget.rate) == (0.0, PausedBy.NOTHING, 1.0)
+    assert not gate.resume(GROUP, RATE)  # nothing left to end
+
+
+def test_a_pause_that_a_person_ends_leaves_the_rate_halved_and_recovering(
+    handle: Handle, gate: Gate
+) -> None:
+    gate.throttled(GROUP, RATE, 600)
+    handle.advance(10)
+    assert gate.resume(GROUP, RATE)
+    assert gate.reserve(GROUP, RATE, 1, 0).interval_s == 2.0
+    handle.advance(5 * RATE.window_s)
+    budget = gate.snapshot(HOST, GROUP, RATE).budget
+    assert budget.rate == pytest.approx(0.75)
+    assert budget.refusals == 1
+
+
+def test_a_provider_that_refuses_again_after_that_is_heeded_again(
+    handle: Handle, gate: Gate
+) -> None:
+    gate.throttled(GROUP, RATE, 600)
+    gate.resume(GROUP, RATE)
+    gate.throttled(GROUP, RATE, 300)
+    budget = gate.snapshot(HOST, GROUP, RATE).budget
+    assert (budget.paused_for_s, budget.rate, budget.refusals) == (300.0, 0.25, 2)

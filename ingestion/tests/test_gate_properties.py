@@ -13,7 +13,7 @@ from ingestion.tests.gates import GROUP, HOST, Handle, Local, Shared
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["reserve", "reserve", "reserve", "refund", "throttle"]),
+        st.sampled_from(["reserve", "reserve", "reserve", "refund", "throttle", "resume"]),
         st.integers(0, 12),  # how many, or seconds of Retry-After
         st.floats(0, 30),  # how long the caller would wait
         st.floats(0, 20),  # time that passes before
@@ -41,6 +41,8 @@ def test_no_window_ever_holds_more_than_the_limit(
             last = (booked, booked.granted)
         elif what == "throttle":
             handle.gate.throttled(GROUP, policy, n)
+        elif what == "resume":
+            handle.gate.resume(GROUP, policy)
         elif last is not None and last[1]:
             unused = min(n, last[1])
             if handle.gate.refund(GROUP, last[0], unused):
@@ -55,7 +57,7 @@ CALLS = st.lists(
     st.tuples(
         st.sampled_from(
             ["enter", "enter", "booked", "slot", "again", "ok", "bad", "none", "reserve", "refund",
-             "429", "pause"]
+             "429", "pause", "resume"]
         ),
         st.integers(0, 8),
         st.sampled_from([0.0, 0.001, 0.3, 1.0, 7.77, 31.0, 61.0, 400.0]),
@@ -90,6 +92,8 @@ def replay(handle: Handle, calls: list[tuple[str, int, float]]) -> list[object]:
             seen.append(gate.refund(GROUP, booked, n))
         elif what == "429":
             gate.throttled(GROUP, ODD, n or None)
+        elif what == "resume":
+            seen.append(gate.resume(GROUP, ODD))
         else:
             gate.pause(GROUP, ODD, n)
         seen.append(gate.snapshot(HOST, GROUP, ODD))

@@ -36,6 +36,12 @@ def test_all_is_well(gate: Gate) -> None:
     assert {said.budget.level, said.circuit.level} == {Level.FULL}
 
 
+def test_a_quick_pace_is_told_in_requests_a_second(gate: Gate) -> None:
+    quick = RatePolicy(limit=240, window_s=60.0)
+    said = explain(gate.snapshot(HOST, GROUP, quick), quick, BREAKER, NOW).budget.text
+    assert said == "Running at its full rate of 240/min: 3.93 requests a second."
+
+
 def test_a_pause_says_who_asked_for_it_and_what_follows(gate: Gate) -> None:
     gate.throttled(GROUP, RATE, 30)
     said = words(gate).budget

@@ -129,8 +129,9 @@ def test_a_429_is_told_with_its_reason(scene: Scene, gate: RedisGate) -> None:
     gate.throttled(route.group, route.rate, 30.0)
     row = of_hill(scene)
     assert row["rate_share"] == 0.5
-    assert row["budget_reason"].startswith("Paused for 30 s, as the provider wishes.")
-    assert "At 50 % of full speed" in row["budget_reason"]
+    assert row["budget_reason"].startswith("Paused until ")
+    assert "the provider answered 429 at " in row["budget_reason"]
+    assert "(Retry-After 30 s). It goes on at 50 % of 60/min" in row["budget_reason"]
     assert [one["code"] for one in row["issues"]] == ["paused"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingestion.observe.counts import Counts
 from ingestion.observe.status import Code, Facts, Status, judge, uptime_s
-from ingestion.resilience.gate import BudgetState, CircuitState, Snapshot
+from ingestion.resilience.gate import BudgetState, CircuitState, PausedBy, Snapshot
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CLEAR = Snapshot(CircuitState.CLOSED, 0.0, 0, 0, BudgetState(0.0, 0.0, 1.0))
@@ -100,6 +100,8 @@ def test_an_open_breaker_says_what_comes_next(circuit: CircuitState, words: str)
 def test_paused_keys_and_redis_are_issues_of_their_own() -> None:
     paused = replace(CLEAR, budget=BudgetState(40.0, 40.0, 0.5))
     assert codes(replace(WELL, gate=paused)) == [Code.PAUSED]
+    used_up = replace(CLEAR, budget=BudgetState(40.0, 40.0, 1.0, paused_by=PausedBy.STOPPED))
+    assert "Renew the licence" in judge(replace(WELL, gate=used_up), NOW).words
     assert codes(replace(WELL, key_readable=False)) == [Code.CREDENTIALS]
     assert codes(replace(WELL, gate=None)) == [Code.GATE]
 

@@ -94,6 +94,7 @@ def _keep_received(engine: Engine, received: Sequence[Received]) -> None:
     entries: dict[Key, Record] = {
         (entry.source, engine.instant(entry.at), entry.sequence): (
             entry.device,
+            entry.arrived and engine.instant(entry.arrived),
             _document(entry.fields),
         )
         for entry in received

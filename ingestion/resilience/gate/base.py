@@ -233,6 +233,12 @@ class Gate(Protocol):
     def pause(self, group: str, policy: RatePolicy, seconds: float) -> None:
         """Ask nothing for a while without slowing down afterwards; `pause_max_s` caps it."""
 
+    def resume(self, group: str, policy: RatePolicy) -> bool:
+        """End a pause early, because a person knows better; whether there was one.
+
+        A halved rate stays halved and recovers from now on: only the provider's answers prove more.
+        """
+
     def offer(self, host: str, seconds: float) -> bool:
         """Whether the one probe of a half-open host may be handed to a worker.
 

@@ -113,6 +113,14 @@ class AccountBudget:
             self.paused_by = PausedBy.THROTTLED if slower else PausedBy.STOPPED
         self.factor_at = self.paused_until
 
+    def resume(self, now: int) -> bool:
+        """End a pause early; whether there was one."""
+        if self.paused_until <= now:
+            return False
+        self.factor, self.factor_at = self.share(now), now
+        self.paused_until, self.paused_by = 0, PausedBy.NOTHING
+        return True
+
     def _refuse(self, now: int, asked: int) -> None:
         """A refusal while the rate is full begins a new story; while paused it only adds to it."""
         share = self.share(now)

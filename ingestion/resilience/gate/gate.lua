@@ -137,6 +137,18 @@ local function pause()
   return { '1' }
 end
 
+-- End a pause early: the rate recovers from now on.
+local function resume()
+  local state = load_budget()
+  if state.paused_until <= now then
+    return { '0' }
+  end
+  state.factor, state.factor_at = share_of_rate(state), now
+  state.paused_until, state.paused_by = 0, 0
+  save_budget(state)
+  return { '1' }
+end
+
 -- breaker -----------------------------------------------------------------------------------
 
 local DAY = 86400000000
@@ -325,7 +337,7 @@ end
 
 local operations = {
   now = time,
-  reserve = reserve, refund = refund, pause = pause, offer = offer,
+  reserve = reserve, refund = refund, pause = pause, resume = resume, offer = offer,
   enter = enter, record = record, snapshot = snapshot,
 }
 return operations[ARGV[1]]()

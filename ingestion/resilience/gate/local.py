@@ -162,6 +162,11 @@ class LocalGate:
             budget = self._budget(group, policy)
             budget.pause(self._now(), pause_for(policy, seconds), asked, slower=slower)
 
+    def resume(self, group: str, policy: RatePolicy) -> bool:
+        """See `Gate.resume`."""
+        with self._lock:
+            return self._budget(group, policy).resume(self._now())
+
     def offer(self, host: str, seconds: float) -> bool:
         """See `Gate.offer`."""
         with self._lock:

@@ -195,6 +195,10 @@ class RedisGate:
         args = {"rate": _rate(policy), "pause": pause, "asked": asked, "slower": slower}
         self._run("pause", "", group, args)
 
+    def resume(self, group: str, policy: RatePolicy) -> bool:
+        """See `Gate.resume`."""
+        return self._run("resume", "", group, {"rate": _rate(policy)}) == [1]
+
     def offer(self, host: str, seconds: float) -> bool:
         """See `Gate.offer`."""
         return self._run("offer", host, "", {"lasts": micros(seconds)}) == [1]

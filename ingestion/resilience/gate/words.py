@@ -69,8 +69,7 @@ def explain_budget(budget: BudgetState, rate: RatePolicy, now: datetime) -> Line
             f"Running at {share} of {full} since {_refusal(budget, now)}"
             f"{_full_again(budget, now)}.",
         )
-    apart = f"{budget.interval_s:.3g}"
-    return Line(Level.FULL, f"Running at its full rate of {full}: a request every {apart} s.")
+    return Line(Level.FULL, f"Running at its full rate of {full}: {_pace(budget.interval_s)}.")
 
 
 def explain_circuit(snapshot: Snapshot, breaker: BreakerPolicy, now: datetime) -> Line:
@@ -103,6 +102,8 @@ def _closed(failures: int, breaker: BreakerPolicy) -> Line:
 
 
 def _why_open(trip: Trip, breaker: BreakerPolicy) -> str:
+    if trip.calls == trip.failed == 1:
+        return "a request failed"
     if trip.in_a_row >= breaker.failures or trip.calls == trip.failed:
         return f"{_times(trip.in_a_row, 'request')} in a row failed"
     return f"{trip.failed} of {_times(trip.calls, 'request')} failed"
@@ -127,6 +128,12 @@ def _full_again(budget: BudgetState, now: datetime) -> str:
     if budget.full_in_s <= 0:
         return ""
     return f"; back at the full rate by {_at(now, budget.full_in_s)}"
+
+
+def _pace(interval_s: float) -> str:
+    if interval_s < 0.5:
+        return f"{1 / interval_s:.3g} requests a second"
+    return f"a request every {interval_s:.3g} s"
 
 
 def _percent(share: float) -> str:
