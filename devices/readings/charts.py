@@ -39,6 +39,8 @@ the difference of day and night as a zigzag.
 """
 GAP = 3
 """A line is broken where the next reading is this many times later than expected."""
+ALL = 10_000
+"""More readings than any chart has places: those of a stretch were counted before."""
 _ORDER = list(Tier)
 
 
@@ -81,16 +83,15 @@ class Series:
 
 
 class _Stretch(NamedTuple):
-    """A part to draw: its readings, or buckets of a width."""
+    """A part to draw, in buckets of a width or (None) as single readings."""
 
     since: datetime
     until: datetime
-    width: timedelta
-    readings: Sequence[Reading] | None
+    width: timedelta | None
 
     def continues(self, later: _Stretch) -> bool:
         """Whether the later stretch is drawn in the same buckets, so that none is cut in two."""
-        return self.readings is later.readings is None and self.width == later.width
+        return self.width is not None and self.width == later.width
 
 
 def series(metric: Metric, since: datetime, until: datetime, points: int) -> Series:
@@ -104,14 +105,14 @@ def series(metric: Metric, since: datetime, until: datetime, points: int) -> Ser
         raise NotNumeric("Text cannot be drawn as a line.")
     zone = ZoneInfo(metric.device.community.zone)
     width = _width(until - since, points)
+    survey = get_store().survey(metric.pk, since, until, points)
     plan: list[_Stretch] = []
-    for begins, ends, finest in _kept_stretches(get_store().kept(metric.pk), zone, since, until):
-        readings = None
-        if not finest:
-            readings = _few(metric, begins, ends, int(points * ((ends - begins) / (until - since))))
-        stretch = _Stretch(begins, ends, max(width, finest), readings)
+    for begins, ends, finest in _kept_stretches(survey.kept, zone, since, until):
+        room = int(points * ((ends - begins) / (until - since)))
+        few = not finest and survey.readings <= room
+        stretch = _Stretch(begins, ends, None if few else max(width, finest))
         if plan and plan[-1].continues(stretch):
-            stretch = _Stretch(plan.pop().since, ends, stretch.width, None)
+            stretch = _Stretch(plan.pop().since, ends, stretch.width)
         plan.append(stretch)
     return _drawn(metric, plan)
 
@@ -155,28 +156,23 @@ def _kept_stretches(
     ]
 
 
-def _few(metric: Metric, since: datetime, until: datetime, room: int) -> Sequence[Reading] | None:
-    """The readings of a range if there are no more than there is room for."""
-    readings = get_store().history(HistoryRequest(metric.pk, since, until, limit=room + 1))
-    return readings if len(readings) <= room else None
-
-
 def _part(metric: Metric, stretch: _Stretch) -> tuple[Part, list[Point]]:
     """A stretch's points: its readings, or buckets from the coarsest tier that answers."""
-    since, until, width, readings = stretch
-    if readings is not None:
-        line = _line(readings, metric.expected_every_s)
-        return Part(Tier.RAW, None, since, until), line
-    answer = get_store().aggregate(_request(metric, stretch))
+    since, until, width = stretch
+    if width is None:
+        readings = get_store().history(HistoryRequest(metric.pk, since, until, limit=ALL))
+        return Part(Tier.RAW, None, since, until), _line(readings, metric.expected_every_s)
+    answer = get_store().aggregate(_request(metric, since, until, width))
     buckets = list(answer.buckets)
     if DAY < width < MONTH:
         buckets = _grouped(buckets, width // DAY)
     return Part(answer.tier, width, since, until), _band(buckets, width)
 
 
-def _request(metric: Metric, stretch: _Stretch) -> AggregateRequest:
-    """Buckets of the stretch; the first day (or month) is whole, as the tier holds it."""
-    since, until, width, _ = stretch
+def _request(
+    metric: Metric, since: datetime, until: datetime, width: timedelta
+) -> AggregateRequest:
+    """Buckets of a stretch; the first day (or month) is whole, as the tier holds it."""
     if width < DAY:
         return AggregateRequest(metric.pk, since, until, width)
     zone = ZoneInfo(metric.device.community.zone)

@@ -41,3 +41,14 @@ class Volume:
     ends: datetime
     rows: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a range of a metric holds: from when on what is kept, and how many single readings.
+
+    `readings` counts no further than was asked, and only where they are still kept.
+    """
+
+    kept: Kept
+    readings: int

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from devices.readings.keeping import Cut, Dropped, Kept, Volume
+from devices.readings.keeping import Cut, Dropped, Survey, Volume
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -133,8 +133,11 @@ class ReadingStore(Protocol):
         Raises UnknownMetric, or TooMuch beyond `most`.
         """
 
-    def kept(self, metric: int) -> Kept:
-        """From when on single readings and hours of a metric are kept; raises UnknownMetric."""
+    def survey(self, metric: int, since: datetime, until: datetime, most: int) -> Survey:
+        """What [since, until) of a metric holds; counts no more than `most` + 1 readings.
+
+        Raises UnknownMetric.
+        """
 
     def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:
         """The same over all of [since, until); None when it holds no reading."""

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from devices.models import DataType
 from devices.readings.instants import EPOCH
-from devices.readings.keeping import Kept
+from devices.readings.keeping import Kept, Survey
 from devices.readings.samples import (
     HistoryRequest,
     Reading,
@@ -98,6 +98,20 @@ def history(engine: Engine, request: HistoryRequest) -> list[Reading]:
         )
         if (value := value_of(subject.data_type, *stored)) is not None
     ]
+
+
+def survey(engine: Engine, metric: int, since: datetime, until: datetime, most: int) -> Survey:
+    """See `ReadingStore.survey`."""
+    subject = subject_of(engine, metric)
+    since = max(since, subject.kept.readings_from or EPOCH)
+    if since >= until or _unheard(subject):
+        return Survey(subject.kept, 0)
+    select, params = _stored(subject)
+    ((count,),) = engine.query(
+        f"SELECT count(*) FROM ({select} AND at >= %s AND at < %s LIMIT %s) AS few",
+        [*params, engine.instant(since), engine.instant(until), most + 1],
+    )
+    return Survey(subject.kept, count)
 
 
 def numbers(

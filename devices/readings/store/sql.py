@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from devices.readings.keeping import Cut, Dropped, Kept, Volume
+from devices.readings.keeping import Cut, Dropped, Survey, Volume
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -99,9 +99,9 @@ class SqlStore:
         """All readings of several metrics."""
         return lines.histories(self.engine, request)
 
-    def kept(self, metric: int) -> Kept:
-        """From when on single readings and hours of a metric are kept."""
-        return reading.subject_of(self.engine, metric).kept
+    def survey(self, metric: int, since: datetime, until: datetime, most: int) -> Survey:
+        """What a range of a metric holds."""
+        return reading.survey(self.engine, metric, since, until, most)
 
     def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:
         """Statistics over all of [since, until)."""
