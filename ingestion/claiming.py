@@ -2,7 +2,7 @@
 
 Order: due time plus the patience of the priority class. Within a class that is the due time alone,
 so each class is one short walk along `poll_claim`, however many rows are due or not, and an edited
-patience is in force at once (docs/decisions/0009).
+patience is in force at once (docs/decisions/0010).
 """
 
 from __future__ import annotations
