@@ -44,7 +44,7 @@ test-sqlite:
 test-postgres:
 	if [ -n "$$TEST_POSTGRES_URL" ]; then \
 		echo "== what is stored, on PostgreSQL =="; \
-		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" $(PYTEST) $(SPREAD) -m 'django_db and not browser' \
+		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" $(PYTEST) $(SPREAD) -m 'database and not browser' \
 			--junitxml="$$TEST_REPORTS/postgres.xml" $(STORED); \
 	fi
 

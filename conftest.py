@@ -28,9 +28,15 @@ settings.load_profile("unhurried")
 SERVICES = {"postgres": "TEST_POSTGRES_URL", "browser": "CHROMIUM"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a service that this machine cannot have; the last lines tell of it."""
+    """Mark what uses the database, whether by a mark or by a fixture; skip what needs a service
+    that this machine cannot have: the last lines tell of it.
+    """
     for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(fixtures):
+            item.add_marker("database")
         for mark, variable in SERVICES.items():
             if item.get_closest_marker(mark) and not os.environ.get(variable):
                 item.add_marker(pytest.mark.skip(reason=f"{variable} names no server or browser"))

@@ -28,12 +28,18 @@ class Benchmark:
 BENCHMARKS = {
     "backfill": Benchmark("benchmarks.backfill", postgresql=True),
     "backfill-sqlite": Benchmark("benchmarks.backfill"),
+    "chart": Benchmark("benchmarks.chart", postgresql=True),
     "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
+    "durable": Benchmark("benchmarks.durable", postgresql=True),
+    "latest": Benchmark("benchmarks.latest", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
     "phase": Benchmark("benchmarks.phase"),
     "poll": Benchmark("benchmarks.poll", postgresql=True),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
+    "rollup": Benchmark("benchmarks.rollup", postgresql=True),
+    "rollup-sqlite": Benchmark("benchmarks.rollup"),
+    "series-day": Benchmark("benchmarks.series_day", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
 }
 

@@ -118,7 +118,9 @@ def _read(delivery: Delivery, now: datetime) -> _Read:
         read.refusals.extend(result.refusals)
         if any(refusal.field is None for refusal in result.refusals):
             continue
-        read.received.append(Received(source, device, entry.at, entry.sequence, entry.received()))
+        read.received.append(
+            Received(source, device, entry.at, entry.sequence, entry.received(), now)
+        )
         if result.values:
             read.samples.append(
                 Sample(device, entry.at, entry.sequence, result.values, delivery.origin)

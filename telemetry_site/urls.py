@@ -13,6 +13,7 @@ from devices.alerts import api as alerts_api
 from devices.readings import api as readings_api
 from ingestion import api as ingestion_api
 from ingestion import health
+from ingestion.explaining import api as explaining_api
 from ingestion.gaps import api as completeness_api
 
 
@@ -27,6 +28,7 @@ api = [
     *alerts_api.urlpatterns,
     *ingestion_api.urlpatterns,
     *completeness_api.urlpatterns,
+    *explaining_api.urlpatterns,
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api"),
 ]

@@ -81,6 +81,7 @@ EXPECTED: dict[str, Rule] = {
     "device-export": of_hill(REFUSED, "uuid"),
     "metric-list": OWN_DATA,
     "metric-detail": of_hill(REFUSED, "metric"),
+    "metric-explanation": of_hill(REFUSED, "metric"),
     "metric-history": of_hill(REFUSED, "metric"),
     "metric-measures": of_hill(REFUSED, "metric"),
     "metric-series": of_hill(REFUSED, "metric"),

@@ -26,7 +26,7 @@ WRITTEN = (
 # What belongs to no community and names people or runs the site.
 ADMINISTRATORS = (
     "user", "group", "accessattempt", "accesslog", "accessfailurelog", "periodictask",
-    "intervalschedule", "solarschedule", "crontabschedule", "clockedschedule",
+    "intervalschedule", "solarschedule", "crontabschedule", "clockedschedule", "retentionrule",
 )  # fmt: skip
 # With a history of their own (django-simple-history).
 VERSIONED = ("connection", "device", "thingspeakchannel", "fieldmapping", "calibrationversion")

@@ -25,7 +25,7 @@ from django_celery_beat.models import (
 
 from devices.alerts.models import Alert, Kind, Severity
 from devices.models import CalibrationVersion, Job, Priority, Role
-from devices.readings.models import ReceivedEntry, RollupEntry
+from devices.readings.models import ReceivedEntry, RetentionRule, RollupEntry
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
@@ -270,6 +270,7 @@ def rows_of(scene: Scene) -> dict[str, Any]:
             source=source, at=now, lane="live", outcome="ok", duration_ms=1
         ).pk,
         "rejection": Rejection.objects.create(source=source, received_at=now, reason="x").pk,
+        "retentionrule": RetentionRule.objects.create(community=hill.community).pk,
         "gap": Gap.objects.create(
             source=source, since=at, until=now, range_until=now, found_at=now, next_try_at=now
         ).pk,

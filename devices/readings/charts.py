@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 from devices.models import Metric
 from devices.readings.instants import HOUR
+from devices.readings.keeping import Kept
 from devices.readings.periods import day_span, month_span
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
     HistoryRequest,
-    Kept,
     Reading,
     Tier,
 )

@@ -53,17 +53,29 @@ def month_span(at: datetime, zone: ZoneInfo) -> Span:
     """The calendar month that holds an instant."""
     first = day_of(at, zone).replace(day=1)
     begins = day_start(first, zone)
-    return Span(begins, begins, day_start((first + timedelta(days=32)).replace(day=1), zone))
+    return Span(begins, begins, day_start(_next_month(first), zone))
 
 
 def calendar_spans(
     period: Period, since: datetime, until: datetime, zone: ZoneInfo
 ) -> Iterator[Span]:
-    """The days or months that touch [since, until), whole."""
-    while since < until:
-        span = period(since, zone)
-        yield span
-        since = span.until
+    """The days or months (`day_span`, `month_span`) that touch [since, until), whole."""
+    if since >= until:
+        return
+    day = day_of(since, zone)
+    if period is month_span:
+        day = day.replace(day=1)
+    begins = day_start(day, zone)
+    while begins < until:
+        day = _next_month(day) if period is month_span else day + timedelta(days=1)
+        ends = day_start(day, zone)
+        if begins < ends:  # where a zone changed sides of the date line, a day is missing
+            yield Span(begins, begins, ends)
+        begins = ends
+
+
+def _next_month(first: date) -> date:
+    return (first + timedelta(days=32)).replace(day=1)
 
 
 def fixed_spans(width: timedelta, since: datetime, until: datetime) -> Iterator[Span]:

@@ -1,36 +1,189 @@
-"""What is dropped by age. Readings are kept for ever until somebody asks for less."""
+"""How long readings are kept: the rules that people set, what goes by them, and when."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 
+from devices.models import Device
+from devices.readings.instants import EPOCH
+from devices.readings.keeping import Cut, Dropped, Volume
+from devices.readings.models import KeptFrom, RetentionRule
 from devices.readings.store import get_store
+from devices.readings.store.dropping import KEPT_LONGER
+
+NOTICE = timedelta(days=7)
+"""Nothing goes by a rule that was changed less than so long ago: time to see what will go."""
+SOON = timedelta(days=30)
+Rules = Mapping[tuple[int | None, int | None], RetentionRule]
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """About how many rows went."""
 
-    rows: int
+    dropped: Dropped
     received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """When the readings of a month go of the devices that a rule governs; never: None."""
+
+    rule: RetentionRule
+    on: date | None
+    due: bool
+    """Whether that day has come: it goes within the hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A month of readings: what it takes up and when it goes, rule by rule, soonest first."""
+
+    volume: Volume
+    steps: tuple[Step, ...]
+    soon: bool
+    """Whether the last of it goes within SOON."""
+
+    @property
+    def rows(self) -> str:
+        """How many rows, for people; nothing while the engine has not counted."""
+        return f"{self.volume.rows:,}" if self.volume.rows else ""
+
+    @property
+    def last(self) -> Step:
+        """The step with which the month's disk is free."""
+        return self.steps[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the rules in force will drop."""
+
+    effective: datetime | None
+    """When the newest change begins to count; None when it does."""
+    months: tuple[Going, ...]
+    hours: tuple[tuple[RetentionRule, date], ...]
+    """Rules that let hours go, and the day before which they do today."""
+    frees: int
+    """Bytes that become free within SOON."""
+    holds: int
+    """Bytes that all readings take up."""
 
 
 def prune(now: datetime) -> Pruned:
     """Make room for the coming months, and drop what is older than people want to keep.
 
-    Readings older than KEEP_READINGS_DAYS and entries older than KEEP_RECEIVED_DAYS go; where a
-    setting is absent or None, nothing of the kind. Hours, days and months stay.
+    Readings and hours by the rules (RetentionRule), entries as received by KEEP_RECEIVED_DAYS.
+    Days and months stay.
     """
-    readings_days: int | None = getattr(settings, "KEEP_READINGS_DAYS", None)
-    received_days: int | None = getattr(settings, "KEEP_RECEIVED_DAYS", None)
-    rows = received = 0
     store = get_store()
     store.prepare(now)
-    if readings_days is not None:
-        rows = store.drop_before(now - timedelta(days=readings_days))
+    dropped = store.drop(cuts(now))
+    received_days: int | None = getattr(settings, "KEEP_RECEIVED_DAYS", None)
+    received = 0
     if received_days is not None:
         received = store.drop_received_before(now - timedelta(days=received_days))
-    return Pruned(rows, received)
+    return Pruned(dropped, received)
+
+
+def cuts(now: datetime) -> dict[int, Cut]:
+    """What is over age now, by device; nothing while a changed rule gives notice."""
+    rules = _rules()
+    if effective_from(rules, now) is not None:
+        return {}
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = {}
+    for device, rule in _governed(rules).items():
+        readings, hours = (
+            None if days is None else today - timedelta(days=days)
+            for days in (rule.readings_days, rule.hours_days)
+        )
+        if readings is not None:
+            found[device] = Cut(readings, hours)
+    return found
+
+
+def effective_from(rules: Rules, now: datetime) -> datetime | None:
+    """When the newest change of a rule begins to count; None when it does already."""
+    newest = max((rule.changed_at for rule in rules.values()), default=None)
+    if newest is None or newest + NOTICE <= now:
+        return None
+    return newest + NOTICE
+
+
+def outlook(now: datetime) -> Outlook:
+    """What goes, when, and how much disk that frees; changes nothing."""
+    rules = _rules()
+    effective = effective_from(rules, now)
+    gone = _gone(_governed(rules))
+    months = tuple(
+        going
+        for volume in get_store().volumes()
+        if volume.begins <= now  # months made ahead are empty
+        and (going := _going(volume, gone, effective or now, now)) is not None
+    )
+    return Outlook(
+        effective=effective,
+        months=months,
+        hours=tuple(
+            (rule, (now - timedelta(days=rule.hours_days)).date())
+            for rule in gone
+            if rule.hours_days is not None
+        ),
+        frees=sum(one.volume.size for one in months if one.soon),
+        holds=sum(one.volume.size for one in months),
+    )
+
+
+def _gone(governed: Mapping[int, RetentionRule]) -> dict[RetentionRule, datetime]:
+    """Up to when the readings of all devices of a rule are gone already, rule by rule."""
+    dropped = dict(KeptFrom.objects.values_list("device", "dropped_until"))
+    gone: dict[RetentionRule, datetime] = {}
+    for device, rule in governed.items():
+        until = dropped.get(device) or EPOCH
+        gone[rule] = min(gone.get(rule, until), until)
+    return gone
+
+
+def _going(
+    volume: Volume, gone: Mapping[RetentionRule, datetime], earliest: datetime, now: datetime
+) -> Going | None:
+    """A month's steps still to come; None when there are none."""
+    days: dict[date | None, RetentionRule] = {}
+    for rule, until in gone.items():
+        day = None
+        if rule.readings_days is not None:
+            over_age = volume.ends + timedelta(days=rule.readings_days) + KEPT_LONGER
+            day = max(over_age, earliest).date()
+        if until < volume.ends:
+            days.setdefault(day, rule)
+    if not days:
+        return None
+    ordered = sorted(days, key=lambda day: (day is None, day or date.min))
+    steps = tuple(Step(days[day], day, day is not None and day <= now.date()) for day in ordered)
+    last = ordered[-1]
+    return Going(volume, steps, last is not None and last <= (now + SOON).date())
+
+
+def _rules() -> Rules:
+    rows = RetentionRule.objects.select_related("community", "type")
+    return {(rule.community_id, rule.type_id): rule for rule in rows}
+
+
+def _governed(rules: Rules) -> dict[int, RetentionRule]:
+    """The rule of each device, the most particular one that fits it; without one it is absent."""
+    by_kind: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for device, community, kind in Device.objects.values_list("pk", "community_id", "type_id"):
+        by_kind[community, kind].append(device)
+    governed: dict[int, RetentionRule] = {}
+    for (community, kind), devices in by_kind.items():
+        places = ((community, kind), (community, None), (None, kind), (None, None))
+        rule = next((rules[place] for place in places if place in rules), None)
+        if rule is not None:
+            governed |= dict.fromkeys(devices, rule)
+    return governed

@@ -66,13 +66,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One entry as the source sent it, kept so that a number can be explained or recomputed."""
+    """One entry as the source sent it, kept so that a number can be explained or recomputed.
+
+    `arrived` (aware UTC) tells when it first reached us, and so which poll brought it; None: not
+    known.
+    """
 
     source: int
     device: int
     at: datetime
     sequence: int
     fields: Mapping[str, str | None]
+    arrived: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class WriteResult:
 
     Both hold only the changed values, ordered by (device, at, sequence); a sample written again
     appears in neither. `unchanged` counts single values that were there already. `expired` holds
-    samples older than what the store still keeps (`drop_before`): they were not stored.
+    samples older than what the store still keeps (`drop`): they were not stored.
     """
 
     new: Sequence[Sample] = ()
@@ -288,17 +293,6 @@ class Line:
 
     at: Sequence[datetime] = ()
     values: Sequence[Value] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """From when on single readings and hours of a metric are kept; None: since ever.
-
-    Both are whole hours, and what is coarser is kept longer.
-    """
-
-    readings_from: datetime | None = None
-    hours_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

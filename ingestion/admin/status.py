@@ -9,6 +9,7 @@ from django.urls import URLPattern, path
 
 from devices.admin.base import ReadOnlyAdmin
 from ingestion import views
+from ingestion.explaining.page import explanation_page
 from ingestion.models import Status
 
 
@@ -17,11 +18,12 @@ class StatusAdmin(ReadOnlyAdmin):
     """No list of rows: one page of all accounts, refreshed by itself."""
 
     def get_urls(self) -> list[URLPattern]:
-        """The page, its live part, service levels, and those as files."""
+        """The page, its live part, levels (as files, too), and where a number comes from."""
         pages: dict[str, tuple[str, Any]] = {
             "": ("changelist", views.status_page),
             "now/": ("now", views.status_now),
             "levels/": ("levels", views.levels_page),
+            "explain/": ("explain", explanation_page),
             "levels.csv": ("levels_csv", views.levels_csv),
             "outages.csv": ("outages_csv", views.outages_csv),
         }

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from devices.models import Source
 from devices.readings.instants import to_millisecond
-from devices.readings.models import Watermark
+from devices.readings.models import KeptFrom
 from devices.readings.samples import HistoryRequest, Origin, Value
 from devices.readings.store import get_store
 from ingestion.entries import Entry, Refusal
@@ -51,7 +51,8 @@ class Target:
             fed[rule.field].append(rule.metric)
         object.__setattr__(self, "rules", rules)
         object.__setattr__(self, "fed", fed)
-        kept = Watermark.objects.values_list("kept_from", flat=True).first()
+        rows = KeptFrom.objects.filter(device=self.source.device_id)
+        kept = rows.values_list("readings_from", flat=True).first()
         object.__setattr__(self, "kept_from", kept)
 
 

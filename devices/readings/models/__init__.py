@@ -2,6 +2,7 @@
 
 from devices.readings.models.latest import Latest, LatestRow, LatestText
 from devices.readings.models.lists import ReceivedEntry, RollupEntry
+from devices.readings.models.retention import KeptFrom, RetentionRule
 from devices.readings.models.rows import SLOTS, Received, Row, Slot, Stream, TextValue
 from devices.readings.models.tiers import (
     DayZone,
@@ -16,12 +17,14 @@ from devices.readings.models.tiers import (
 __all__ = [
     "SLOTS",
     "DayZone",
+    "KeptFrom",
     "LateLog",
     "Latest",
     "LatestRow",
     "LatestText",
     "Received",
     "ReceivedEntry",
+    "RetentionRule",
     "RollupDay",
     "RollupEntry",
     "RollupHour",

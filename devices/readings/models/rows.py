@@ -118,6 +118,7 @@ class Received(models.Model):
         Device, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
     )
     sequence = models.BigIntegerField()
+    arrived_at = InstantField(null=True, help_text="When it first reached us.")
     fields = models.JSONField()
 
     class Meta:

@@ -59,7 +59,7 @@ class Watermark(models.Model):
     """How far the tiers have come: one row.
 
     Writers log what they change before `closed` (LateLog). Every hour before `rolled` is in the
-    tiers or in that log. Samples before `kept_from` are not taken any more.
+    tiers or in that log. No device has dropped readings of `kept_from` or later (KeptFrom).
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)

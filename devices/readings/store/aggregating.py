@@ -11,7 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from devices.models import DataType
-from devices.readings.instants import HOUR
+from devices.readings.instants import EPOCH, HOUR
+from devices.readings.keeping import Kept
 from devices.readings.periods import (
     Span,
     calendar_spans,
@@ -27,7 +28,6 @@ from devices.readings.samples import (
     Bucket,
     Buckets,
     DayCompleteness,
-    Kept,
     Tier,
 )
 from devices.readings.store.base import NotKept, NotNumeric, TooManyBuckets
@@ -173,7 +173,10 @@ def _of_tier(engine: Engine, subject: Subject, tier: Tier, ready: Sequence[Span]
         "WHERE metric_id = %s AND bucket >= %s AND bucket <= %s",
         [subject.metric, engine.instant(ready[0].bucket), engine.instant(ready[-1].bucket)],
     )
-    return [bucket for row in rows if (bucket := _bucket(engine, row)).start in wanted]
+    # After the zone changed, days whose readings are gone still begin where they used to.
+    settled = subject.kept.readings_from or EPOCH
+    buckets = (_bucket(engine, row) for row in rows)
+    return [one for one in buckets if one.start in wanted or one.start < settled]
 
 
 def _bucket(engine: Engine, row: Sequence[Any]) -> Bucket:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from devices.readings.keeping import Cut, Dropped, Kept, Volume
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -16,7 +17,6 @@ from devices.readings.samples import (
     HistoryRequest,
     IntegralRequest,
     Integrals,
-    Kept,
     Line,
     PercentileRequest,
     Percentiles,
@@ -73,7 +73,7 @@ class ReadingStore(Protocol):
 
         A value of `gone` is removed only while it is the stored one: what somebody else wrote
         meanwhile stays. Tiers and latest readings follow. What is older than the store still
-        takes (`drop_before`) is neither written nor removed. Raises like `write`.
+        takes (`drop`) is neither written nor removed. Raises like `write`.
         """
 
     def stored(
@@ -144,13 +144,22 @@ class ReadingStore(Protocol):
     ) -> Sequence[DayCompleteness]:
         """Readings held and expected for each calendar day of the community's zone."""
 
-    def drop_before(self, before: datetime) -> int:
-        """Drop readings older than `before` (tiers stay) and refuse such samples from now on.
+    def drop(self, cuts: Mapping[int, Cut]) -> Dropped:
+        """Drop old readings and hours of devices; days and months stay. Devices without a cut keep
+        everything.
 
-        Two days more are kept, so that every day which can still change has all its readings; an
-        engine that drops whole months keeps up to a month more. Only what is rolled up is dropped.
-        Returns about how many rows went.
+        Samples before a cut are refused from now on. Only what is rolled up goes, and two days
+        more are kept, so that every day which can still change has all its readings. An engine
+        with a partition for each month drops a month's readings when the month is over age.
         """
+
+    def volumes(self) -> Sequence[Volume]:
+        """What the readings of each month take up, oldest first; sizes as far as the engine knows
+        them, else by what a row usually takes.
+        """
+
+    def drops_whole_months(self) -> bool:
+        """Whether readings go a month at a time and their disk is free at once."""
 
     def drop_received_before(self, before: datetime) -> int:
         """Drop entries as received that are older than `before`; about how many rows went."""

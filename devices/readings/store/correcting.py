@@ -21,7 +21,7 @@ from devices.readings.store.gathering import Batch, gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.places import Place, places_of
 from devices.readings.store.tables import ROWS, TEXTS, Key, Record, Table
-from devices.readings.store.watermark import marks
+from devices.readings.store.watermark import divided, marks
 from devices.readings.store.writing import insert_missing, log_late
 
 
@@ -79,14 +79,10 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
     with transaction.atomic():
         engine.hold_open()
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
-        kept = mark.kept_from
-        expired = [sample for sample in samples if kept and sample.at < kept]
-        going = [
-            replace(sample, at=to_millisecond(sample.at))
-            for sample in gone
-            if not (kept and sample.at < kept)
-        ]
-        batch = gather(engine, samples, mark)
+        expired, ours = divided(engine, mark, samples)
+        _, leaving_now = divided(engine, mark, gone)
+        going = [replace(sample, at=to_millisecond(sample.at)) for sample in leaving_now]
+        batch = gather(engine, ours, mark)
         leaving = {metric for sample in going for metric in sample.values} - batch.places.keys()
         batch.places.update(places_of(engine, leaving))
         written, removed = _pass(engine, batch, going)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
+from devices.readings.keeping import Volume
 from devices.readings.store.tables import Key, Record, Table
 
 
@@ -17,6 +18,8 @@ class Engine(ABC):
 
     batch: int
     """Records in one statement."""
+    whole_months: bool
+    """Whether dropping a month's rows is for nothing and frees their disk at once."""
     rolled_at_once: int
     """Device hours that the roller does in one transaction: how long others may have to wait."""
 
@@ -95,12 +98,33 @@ class Engine(ABC):
         rows went.
         """
 
+    @abstractmethod
+    def drop_of(
+        self,
+        table: Table,
+        until: Mapping[int, datetime | None],
+        done: Mapping[int, datetime],
+    ) -> int:
+        """Drop rows older than what `until` says of their owner (None: they all stay).
+
+        `until` names every owner, the first column of the key; what is older than `done` of an
+        owner went before. Returns about how many rows went.
+        """
+
+    @abstractmethod
+    def volumes(self, tables: Sequence[Table]) -> list[Volume]:
+        """What the rows of each month take up in these tables together, oldest first."""
+
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
+
+    def many(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT that returns very many of them."""
+        return self.query(sql, params)
 
     def change(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a statement; how many rows it touched."""

@@ -86,9 +86,9 @@ def _part(sample: Sample, values: dict[int, Value]) -> Sample:
 def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     """Check the samples, merge those of one identity, and spread them over streams and slots.
 
-    Samples older than what the store still takes are left out. Raises UnknownMetric or NotStorable.
+    Raises UnknownMetric or NotStorable.
     """
-    merged = _merged(samples, mark.kept_from)
+    merged = _merged(samples)
     wanted: set[int] = set().union(*map(_values_of, merged))
     batch = Batch(merged, remembered_places(engine, wanted, mark.slots_gone))
     _give_slots(engine, batch)
@@ -115,11 +115,11 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     return batch
 
 
-def _merged(samples: Sequence[Sample], kept_from: datetime | None) -> list[Sample]:
+def _merged(samples: Sequence[Sample]) -> list[Sample]:
     """Samples in the order of their identity, each identity once; of two values the later wins."""
     merged: dict[tuple[int, datetime, int], Sample] = {}
     for sample in samples:
-        if not sample.values or (kept_from and sample.at < kept_from):
+        if not sample.values:
             continue
         at = to_millisecond(sample.at)
         if at is not sample.at:

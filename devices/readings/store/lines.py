@@ -119,7 +119,7 @@ def _rows(
     """The rows of each owner in the range, in order; raises TooMuch before it is in memory."""
     wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in owners])
     source = engine.for_each(table, "r", f"r.{owner} = k.owner AND r.at >= %s AND r.at < %s")
-    rows = engine.query(
+    rows = engine.many(
         f"SELECT k.owner, r.at, {columns} FROM {wanted} {source} "
         "ORDER BY k.owner, r.at, r.sequence LIMIT %s",
         [

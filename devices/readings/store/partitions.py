@@ -6,16 +6,21 @@ transaction is undone. Only months that have not ended are remembered as made: o
 by another process at any time, so they are looked up, under a lock that keeps them.
 """
 
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
+
+from devices.readings.keeping import Volume
 
 MAKING_LOCK = 0x7E1E_0003
 """Advisory lock: whoever makes a partition; two of the same month would be an error."""
@@ -89,21 +94,111 @@ def existing(table: str) -> list[Month]:
     return sorted(Month(int(one[1]), int(one[2])) for one in found if one)
 
 
+def ended(table: str, now: datetime) -> list[Month]:
+    """The months with a partition that are over, oldest first.
+
+    One that is not over stays in any case: processes remember that it is there.
+    """
+    return [month for month in existing(table) if month.following.begins <= now]
+
+
 def drop(table: str, before: datetime) -> int:
     """Drop the months that end at or before an instant; about how many rows went.
 
-    A month that has not ended stays in any case: processes remember that it is there.
     A lock of a moment for each: who does not get it within PATIENCE_MS lets the others pass and
     tries again. Raises django.db.OperationalError when that was in vain TRIES times.
     """
     rows = 0
-    until = min(before, timezone.now())
-    for month in existing(table):
-        if month.following.begins <= until:
-            name = _partition(table, month)
-            rows += _rows_about(name)
-            _drop(name)
+    for month in ended(table, min(before, timezone.now())):
+        rows += drop_unless_held(table, month, "", ()) or 0
     return rows
+
+
+def drop_of(
+    table: str,
+    owner: str,
+    until: Mapping[int, datetime | None],
+    done: Mapping[int, datetime],
+) -> int:
+    """See `Engine.drop_of`: a month goes when it is over age for every owner who has a row in it;
+    where one keeps longer, the rows of the others go one by one, once.
+    """
+    rows = 0
+    for month in ended(table, timezone.now()):
+        ends = month.following.begins
+        over_age = {one for one, at in until.items() if at is not None and at >= ends}
+        if not over_age:
+            continue
+        keeping = [one for one in until if one not in over_age]
+        dropped = drop_unless_held(table, month, owner, keeping)
+        if dropped is None:
+            going = [one for one in over_age if one not in done or done[one] < ends]
+            dropped = _delete(table, month, owner, sorted(going)) if going else 0
+        rows += dropped
+    return rows
+
+
+def _delete(table: str, month: Month, owner: str, owners: Collection[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {name_of(table, month)} WHERE {owner} = ANY(%s)", [list(owners)]
+        )
+        rows: int = cursor.rowcount
+        return rows
+
+
+def drop_unless_held(table: str, month: Month, owner: str, keeping: Collection[int]) -> int | None:
+    """Drop a month in which none of these owners has a row; None when one has.
+
+    Asked again under the lock: a late row may have come meanwhile.
+    """
+    if _holds(table, month, owner, keeping):
+        return None
+    rows = _rows_about(name_of(table, month))
+    for attempt in range(1, TRIES + 1):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = {PATIENCE_MS}")
+                cursor.execute(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
+                if _holds(table, month, owner, keeping):
+                    return None
+                cursor.execute(f"DROP TABLE {name_of(table, month)}")
+            return rows
+        except OperationalError:  # somebody holds the table: let those behind us pass
+            if attempt == TRIES:
+                raise
+    return None
+
+
+def _holds(table: str, month: Month, owner: str, owners: Collection[int]) -> bool:
+    if not owners:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM unnest(%s::int8[]) AS k(id) CROSS JOIN LATERAL "
+            f"(SELECT 1 FROM {name_of(table, month)} WHERE {owner} = k.id LIMIT 1) AS held)",
+            [list(owners)],
+        )
+        ((held,),) = cursor.fetchall()
+        return bool(held)
+
+
+def volumes(tables: Collection[str]) -> list[Volume]:
+    """What the months of these tables take up together, oldest first."""
+    rows: Counter[Month] = Counter()
+    sizes: Counter[Month] = Counter()
+    for table in tables:
+        for month in existing(table):
+            name = name_of(table, month)
+            rows[month] += _rows_about(name)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_total_relation_size(%s::regclass)", [name])
+                ((size,),) = cursor.fetchall()
+                sizes[month] += size
+    return [
+        Volume(month.begins, month.following.begins, rows[month], sizes[month])
+        for month in sorted(sizes)
+    ]
 
 
 def _rows_about(name: str) -> int:
@@ -114,7 +209,8 @@ def _rows_about(name: str) -> int:
         return max(int(rows), 0)
 
 
-def _partition(table: str, month: Month) -> str:
+def name_of(table: str, month: Month) -> str:
+    """The partition of a month."""
     return f"{table}_y{month.year:04}m{month.month:02}"
 
 
@@ -134,24 +230,9 @@ def _make(table: str, months: Collection[Month]) -> None:
 
 
 def _attach(cursor: CursorWrapper, table: str, month: Month) -> None:
-    name = _partition(table, month)
+    name = name_of(table, month)
     span = f"FROM ('{month.begins:%Y-%m-%d}Z') TO ('{month.following.begins:%Y-%m-%d}Z')"
     # One that was made and not attached, because its maker died, is empty.
     cursor.execute(f"DROP TABLE IF EXISTS {name}")
     cursor.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
     cursor.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {span}")
-
-
-def _drop(name: str) -> None:
-    for attempt in range(1, TRIES + 1):
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET lock_timeout = {PATIENCE_MS}")
-                cursor.execute(f"DROP TABLE {name}")
-            return
-        except OperationalError:  # somebody holds the table: let those behind us pass
-            if attempt == TRIES:
-                raise
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("RESET lock_timeout")

@@ -12,7 +12,12 @@ from zoneinfo import ZoneInfo
 
 from devices.models import DataType
 from devices.readings.instants import EPOCH
-from devices.readings.samples import HistoryRequest, Kept, Reading, Value
+from devices.readings.keeping import Kept
+from devices.readings.samples import (
+    HistoryRequest,
+    Reading,
+    Value,
+)
 from devices.readings.store.base import UnknownMetric
 from devices.readings.store.engine import Engine
 from devices.readings.store.summary import Query
@@ -44,17 +49,18 @@ def subject_of(engine: Engine, metric: int) -> Subject:
     """Look a metric up; raises UnknownMetric."""
     rows = engine.query(
         "SELECT m.id, m.device_id, m.data_type, s.stream_id, s.position, c.zone, z.zone, w.rolled, "
-        "m.expected_every_s, w.kept_from FROM devices_metric m "
+        "m.expected_every_s, k.readings_from, k.hours_from FROM devices_metric m "
         "JOIN devices_device d ON d.id = m.device_id "
         "JOIN devices_community c ON c.id = d.community_id "
         "LEFT JOIN readings_slot s ON s.metric_id = m.id "
         "LEFT JOIN readings_dayzone z ON z.device_id = d.id "
+        "LEFT JOIN readings_keptfrom k ON k.device_id = d.id "
         "LEFT JOIN readings_watermark w ON w.id = 1 WHERE m.id = %s",
         [metric],
     )
     if not rows:
         raise UnknownMetric(f"No such metric: {metric}.")
-    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence, kept = rows[0]
+    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence, *kept = rows[0]
     return Subject(
         metric=metric,
         device=device,
@@ -65,7 +71,7 @@ def subject_of(engine: Engine, metric: int) -> Subject:
         days_ready=zone == rolled_zone,
         rolled=EPOCH if rolled is None else engine.moment(rolled),
         expected_every_s=cadence,
-        kept=Kept(None if kept is None else engine.moment(kept)),
+        kept=Kept(*(None if one is None else engine.moment(one) for one in kept)),
     )
 
 

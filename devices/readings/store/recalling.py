@@ -121,13 +121,20 @@ def received(engine: Engine, request: ReceivedRequest) -> list[Received]:
         where += f" AND (at, sequence) {beyond} (%s, %s)"
         params += [engine.instant(request.after[0]), request.after[1]]
     rows = engine.query(
-        f"SELECT device_id, at, sequence, CAST(fields AS text) FROM {RECEIVED.name} "
+        f"SELECT device_id, at, sequence, arrived_at, CAST(fields AS text) FROM {RECEIVED.name} "
         f"WHERE {where} ORDER BY at {direction}, sequence {direction} LIMIT %s",
         [*params, request.limit],
     )
     return [
-        Received(request.source, device, engine.moment(at), sequence, json.loads(fields))
-        for device, at, sequence, fields in rows
+        Received(
+            request.source,
+            device,
+            engine.moment(at),
+            sequence,
+            json.loads(fields),
+            None if arrived is None else engine.moment(arrived),
+        )
+        for device, at, sequence, arrived, fields in rows
     ]
 
 

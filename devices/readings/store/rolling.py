@@ -34,11 +34,9 @@ from devices.readings.store.watermark import marks
 
 GRACE = timedelta(minutes=5)
 """An hour closes so long after its end: most readings are in by then and need no late log."""
-KEPT_LONGER = timedelta(days=2)
-"""Readings are kept so much longer than samples are taken: no day may change without them."""
 _HOUR_COLUMNS = (("device_id", "int8"), ("hour", "timestamptz"))
 _DEVICE = "m.device_id"
-_OWNERS = ((ROWS, "readings_stream"), (TEXTS, "devices_metric"))
+_OF_DEVICE = "metric_id IN (SELECT id FROM devices_metric WHERE device_id = %s)"
 DeviceHour = tuple[int, datetime]
 
 
@@ -50,10 +48,10 @@ def roll_up(engine: Engine, now: datetime) -> int:
             return 0
         _log_closed(engine)
         _log_moved(engine)
-    return _drain(engine)
+    return drain(engine)
 
 
-def _drain(engine: Engine) -> int:
+def drain(engine: Engine) -> int:
     """Work the late log off, a portion in each transaction; how many buckets that made."""
     buckets = 0
     while True:
@@ -83,8 +81,7 @@ def _log_closed(engine: Engine) -> None:
     mark = marks(engine)
     if mark.rolled >= mark.closed:
         return
-    since = max(mark.rolled, mark.kept_from) if mark.kept_from else mark.rolled
-    bounds = [engine.instant(since), engine.instant(mark.closed)]
+    bounds = [engine.instant(mark.rolled), engine.instant(mark.closed)]
     engine.change(
         "INSERT INTO readings_latelog (device_id, hour, days_only) "
         f"SELECT DISTINCT o.device_id, {engine.hour_of('r.at')}, false FROM ("
@@ -106,24 +103,31 @@ def _log_moved(engine: Engine) -> None:
     Days older than what the store keeps readings of stay as they are.
     """
     moved = engine.query(
-        "SELECT z.device_id, c.zone FROM readings_dayzone z "
+        "SELECT z.device_id, z.zone, c.zone, k.readings_from FROM readings_dayzone z "
         "JOIN devices_device d ON d.id = z.device_id "
-        "JOIN devices_community c ON c.id = d.community_id WHERE z.zone <> c.zone"
+        "JOIN devices_community c ON c.id = d.community_id "
+        "LEFT JOIN readings_keptfrom k ON k.device_id = z.device_id WHERE z.zone <> c.zone"
     )
-    since = engine.instant(marks(engine).kept_from or EPOCH)
-    for device, zone in moved:
-        mine = "metric_id IN (SELECT id FROM devices_metric WHERE device_id = %s)"
-        for tier in (Tier.DAY, Tier.MONTH):
-            engine.change(
-                f"DELETE FROM {TIER_TABLES[tier]} WHERE {mine} AND bucket >= %s", [device, since]
-            )
+    for device, before, zone, kept in moved:
+        since = EPOCH if kept is None else engine.moment(kept)
+        _forget_days(engine, device, since, ZoneInfo(before))
         engine.change(
             "INSERT INTO readings_latelog (device_id, hour, days_only) "
             f"SELECT DISTINCT %s, bucket, true FROM {TIER_TABLES[Tier.HOUR]} "
-            f"WHERE {mine} AND bucket >= %s",
-            [device, device, since],
+            f"WHERE {_OF_DEVICE} AND bucket >= %s",
+            [device, device, engine.instant(since)],
         )
         engine.change("UPDATE readings_dayzone SET zone = %s WHERE device_id = %s", [zone, device])
+
+
+def _forget_days(engine: Engine, device: int, since: datetime, zone: ZoneInfo) -> None:
+    """Of the month in which readings begin to be kept, its older days stay, and it is made anew."""
+    begins = {Tier.DAY: since, Tier.MONTH: month_span(since, zone).since}
+    for tier, bucket in begins.items():
+        engine.change(
+            f"DELETE FROM {TIER_TABLES[tier]} WHERE {_OF_DEVICE} AND bucket >= %s",
+            [device, engine.instant(bucket)],
+        )
 
 
 def _take(engine: Engine) -> dict[DeviceHour, bool]:
@@ -209,29 +213,6 @@ def _replace(engine: Engine, tier: Tier, buckets: Sequence[Owned], pieces: list[
     )
     select, values = summary(pieces)
     return engine.change(f"INSERT INTO {table} (metric_id, bucket, {STATISTICS}) {select}", values)
-
-
-def drop_before(engine: Engine, before: datetime) -> int:
-    """See `ReadingStore.drop_before`."""
-    before = min(hour_of(before), marks(engine).rolled)
-    with transaction.atomic():
-        engine.hold_closed()  # from the next writer on, older samples are refused
-        engine.change(
-            "UPDATE readings_watermark SET kept_from = %s "
-            "WHERE id = 1 AND (kept_from IS NULL OR kept_from < %s)",
-            [engine.instant(before), engine.instant(before)],
-        )
-    _drain(engine)
-    until = before - KEPT_LONGER
-    late = "SELECT 1 FROM readings_latelog WHERE hour < %s LIMIT 1"
-    if engine.query(late, [engine.instant(until)]):
-        return 0  # another roller is at it: the next call drops
-    return sum(engine.drop_until(table, owners, until) for table, owners in _OWNERS)
-
-
-def drop_received_before(engine: Engine, before: datetime) -> int:
-    """See `ReadingStore.drop_received_before`."""
-    return engine.drop_until(RECEIVED, "devices_source", before)
 
 
 def prepare(engine: Engine, now: datetime) -> None:

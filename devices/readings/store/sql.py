@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from devices.readings.keeping import Cut, Dropped, Kept, Volume
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -16,7 +17,6 @@ from devices.readings.samples import (
     HistoryRequest,
     IntegralRequest,
     Integrals,
-    Kept,
     Line,
     PercentileRequest,
     Percentiles,
@@ -29,6 +29,7 @@ from devices.readings.samples import (
 from devices.readings.store import (
     aggregating,
     correcting,
+    dropping,
     integrating,
     lines,
     newest,
@@ -39,6 +40,7 @@ from devices.readings.store import (
     writing,
 )
 from devices.readings.store.engine import Engine
+from devices.readings.store.tables import ROWS, TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,21 @@ class SqlStore:
         """Readings held and expected for each calendar day."""
         return aggregating.completeness(self.engine, metric, since, until)
 
-    def drop_before(self, before: datetime) -> int:
-        """Drop old readings and refuse such samples from now on."""
-        return rolling.drop_before(self.engine, before)
+    def drop(self, cuts: Mapping[int, Cut]) -> Dropped:
+        """Drop old readings and hours of devices."""
+        return dropping.drop(self.engine, cuts)
+
+    def volumes(self) -> Sequence[Volume]:
+        """What the readings of each month take up."""
+        return self.engine.volumes([ROWS, TEXTS])
+
+    def drops_whole_months(self) -> bool:
+        """Whether readings go a month at a time."""
+        return self.engine.whole_months
 
     def drop_received_before(self, before: datetime) -> int:
         """Drop old entries as received."""
-        return rolling.drop_received_before(self.engine, before)
+        return dropping.drop_received_before(self.engine, before)
 
     def prepare(self, now: datetime) -> None:
         """Make room for the coming months."""

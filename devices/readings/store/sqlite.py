@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
+from devices.readings.keeping import Volume
 from devices.readings.store.engine import Engine
 from devices.readings.store.tables import Key, Record, Table
 
 _HOUR_MS = 3_600_000
+_DAY = timedelta(days=1)
+_ROW_BYTES = 112
 _KEY_TYPES = ("int8", "timestamptz", "int8")
 
 
@@ -23,6 +26,7 @@ class SqliteEngine(Engine):
     """SQLite lets one transaction write at a time, so that reading before writing is no race."""
 
     batch = 1_000
+    whole_months = False
     rolled_at_once = 250
 
     def hold_open(self) -> None:
@@ -110,3 +114,33 @@ class SqliteEngine(Engine):
             )
             for (owner,) in self.query(f"SELECT id FROM {owners}")
         )
+
+    def drop_of(
+        self,
+        table: Table,
+        until: Mapping[int, datetime | None],
+        done: Mapping[int, datetime],
+    ) -> int:
+        """One short transaction for each owner of whom a day more is over age."""
+        return sum(
+            self.change(
+                f"DELETE FROM {table.name} WHERE {table.key[0]} = %s AND at < %s",
+                [owner, self.instant(before)],
+            )
+            for owner, before in until.items()
+            if before is not None and (owner not in done or before - done[owner] >= _DAY)
+        )
+
+    def volumes(self, tables: Sequence[Table]) -> list[Volume]:
+        """Counted; what a row takes is what was measured of such rows."""
+        union = " UNION ALL ".join(f"SELECT at FROM {table.name}" for table in tables)
+        rows = self.query(
+            f"SELECT strftime('%%Y-%%m', at / 1000, 'unixepoch') AS month, count(*) FROM ({union}) "
+            "GROUP BY month ORDER BY month"
+        )
+        volumes = []
+        for name, count in rows:
+            begins = datetime.fromisoformat(f"{name}-01T00:00:00+00:00")
+            ends = (begins + timedelta(days=32)).replace(day=1)
+            volumes.append(Volume(begins, ends, count, count * _ROW_BYTES))
+        return volumes

@@ -64,7 +64,7 @@ TEXTS = Table(
 RECEIVED = Table(
     name="readings_received",
     key=("source_id", "at", "sequence"),
-    fixed=("device_id",),
+    fixed=("device_id", "arrived_at"),
     values=("fields",),
-    types=("int8", "timestamptz", "int8", "int8", "jsonb"),
+    types=("int8", "timestamptz", "int8", "int8", "timestamptz", "jsonb"),
 )

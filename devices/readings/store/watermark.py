@@ -1,11 +1,15 @@
 """How far the tiers have come; see `models.Watermark`."""
 
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from devices.readings.instants import EPOCH
+from devices.readings.samples import Sample
 from devices.readings.store.engine import Engine
 
 
@@ -33,3 +37,29 @@ def marks(engine: Engine) -> Marks:
         None if kept is None else engine.moment(kept),
         slots_gone,
     )
+
+
+def divided(
+    engine: Engine, mark: Marks, samples: Sequence[Sample]
+) -> tuple[list[Sample], Sequence[Sample]]:
+    """Samples that their device's store does not take any more, and all others in their order.
+
+    Live samples are newer than any cut: they cost no query.
+    """
+    kept = mark.kept_from
+    if kept is None or all(sample.at >= kept for sample in samples):
+        return [], samples
+    devices = sorted({sample.device for sample in samples if sample.at < kept})
+    wanted, params = engine.relation("k", [("id", "int8")], [[device] for device in devices])
+    rows = engine.query(
+        f"SELECT f.device_id, f.readings_from FROM {wanted} "
+        "JOIN readings_keptfrom f ON f.device_id = k.id WHERE f.readings_from IS NOT NULL",
+        params,
+    )
+    cuts = {device: engine.moment(stored) for device, stored in rows}
+    expired: list[Sample] = []
+    taken: list[Sample] = []
+    for sample in samples:
+        cut = cuts.get(sample.device)
+        (taken if cut is None or sample.at >= cut else expired).append(sample)
+    return expired, taken

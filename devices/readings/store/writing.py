@@ -16,7 +16,7 @@ from devices.readings.store.engine import Engine
 from devices.readings.store.gathering import gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
-from devices.readings.store.watermark import marks
+from devices.readings.store.watermark import divided, marks
 
 
 def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received]) -> WriteResult:
@@ -26,8 +26,8 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
     with transaction.atomic():
         engine.hold_open()
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
-        expired = [s for s in samples if mark.kept_from and s.at < mark.kept_from]
-        batch = gather(engine, samples, mark)
+        expired, ours = divided(engine, mark, samples)
+        batch = gather(engine, ours, mark)
         batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
         batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
         result = replace(batch.outcome(engine), expired=expired)
@@ -94,6 +94,7 @@ def _keep_received(engine: Engine, received: Sequence[Received]) -> None:
     entries: dict[Key, Record] = {
         (entry.source, engine.instant(entry.at), entry.sequence): (
             entry.device,
+            entry.arrived and engine.instant(entry.arrived),
             _document(entry.fields),
         )
         for entry in received

@@ -22,8 +22,15 @@ from devices.models import (
     ThingSpeakChannel,
 )
 from devices.readings.instants import EPOCH, HOUR
+from devices.readings.keeping import Cut, Dropped
 from devices.readings.periods import day_span, month_span
-from devices.readings.samples import AggregateRequest, Bucket, Sample, Tier, Value
+from devices.readings.samples import (
+    AggregateRequest,
+    Bucket,
+    Sample,
+    Tier,
+    Value,
+)
 from devices.readings.store import ReadingStore
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -121,3 +128,8 @@ def asked(
 def source() -> ThingSpeakChannel:
     account = Connection.objects.create(name="Account")
     return ThingSpeakChannel.objects.create(device=device(), connection=account, channel_id=9)
+
+
+def drop_before(store: ReadingStore, before: datetime) -> Dropped:
+    """Drop the readings of every device that are older."""
+    return store.drop(dict.fromkeys(Device.objects.values_list("pk", flat=True), Cut(before)))

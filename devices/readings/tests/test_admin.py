@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
 from devices.models import Connection, Membership, ThingSpeakChannel
+from devices.readings.models import RetentionRule
 from devices.readings.samples import Received, Sample
 from devices.readings.store import ReadingStore
-from devices.readings.tests.network import FAR, START, device, metrics
+from devices.readings.tests.network import FAR, LONG_AGO, START, device, metrics
 
 pytestmark = pytest.mark.django_db
 PAGES = ["latest", "receivedentry", "rollupentry"]
@@ -42,3 +46,44 @@ def test_lists_show_the_rows_that_one_may_see(
     assert "48.0" in text
     assert ("Tank number 1" in text) is superuser
     assert client.get(f"/admin/readings/{page}/add/").status_code == 403
+
+
+def test_what_retention_will_drop_is_shown_before(client: Client, store: ReadingStore) -> None:
+    (level,) = metrics(device(), 1)
+    store.write([Sample(level.device_id, START, 1, {level.pk: 48.0})])
+    admin = User.objects.create_superuser("admin")
+    client.force_login(admin)
+    with time_machine.travel(START + timedelta(days=1), tick=False):
+        RetentionRule.objects.all().delete()
+        RetentionRule.objects.create()
+        fresh = client.get("/admin/readings/retentionrule/").content.decode()
+    with time_machine.travel(START + timedelta(days=60), tick=False):
+        client.force_login(admin)  # the session has ended
+        later = client.get("/admin/readings/retentionrule/").content.decode()
+
+    assert "Nothing is dropped before 28 November 2026" in fresh
+    assert "Nothing is dropped before" not in later
+    assert "November 2026" in later
+    assert "3 March 2027" in later  # 90 days after November, and two
+    assert "90 days" in later
+    assert "730 days" in later
+    assert "(Whole site)" in later
+
+
+def test_deleting_rules_in_the_list_gives_notice(client: Client) -> None:
+    RetentionRule.objects.all().delete()
+    stays, goes = (
+        RetentionRule.objects.create(),
+        RetentionRule.objects.create(community=device().community),
+    )
+    RetentionRule.objects.update(changed_at=LONG_AGO)
+    client.force_login(User.objects.create_superuser("admin"))
+
+    client.post(
+        "/admin/readings/retentionrule/",
+        {"action": "delete_selected", "_selected_action": [goes.pk], "post": "yes"},
+    )
+
+    assert not RetentionRule.objects.filter(pk=goes.pk).exists()
+    stays.refresh_from_db()
+    assert stays.changed_at > LONG_AGO

@@ -13,7 +13,7 @@ from devices.models import DataType, Metric
 from devices.readings.charts import Part, Point, Series, series
 from devices.readings.samples import Sample, Tier
 from devices.readings.store import NotNumeric, ReadingStore
-from devices.readings.tests.network import START, device, metrics, minutes
+from devices.readings.tests.network import START, device, drop_before, metrics, minutes
 
 pytestmark = pytest.mark.django_db
 
@@ -92,7 +92,7 @@ def aged(store: ReadingStore) -> Iterator[Metric]:
     store.write(said)
     with time_machine.travel(NOW, tick=False):
         store.roll_up(NOW)
-        store.drop_before(KEPT_FROM)
+        drop_before(store, KEPT_FROM)
         yield level
 
 

@@ -31,6 +31,7 @@ from devices.readings.tests.network import (
     Values,
     asked,
     device,
+    drop_before,
     metrics,
     minutes,
     recomputed,
@@ -152,7 +153,7 @@ def test_what_retention_dropped_is_neither_written_nor_taken_out(store: ReadingS
     old = Sample(tank.pk, START, 1, {level: 5.0})
     store.write([old])
     roll_up(FAR)
-    store.drop_before(START + timedelta(days=1))  # its row is kept two days longer
+    drop_before(store, START + timedelta(days=1))  # its row is kept two days longer
 
     result = store.correct([Sample(tank.pk, START, 2, {level: 6.0})], [old])
 

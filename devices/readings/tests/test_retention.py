@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
+from django.core.exceptions import ValidationError
 from django.test import override_settings
 
+from devices.models import Device, DeviceType, Metric
+from devices.readings.charts import series
+from devices.readings.keeping import Cut, Kept
 from devices.readings.models import Received as Stored
-from devices.readings.retention import prune
-from devices.readings.samples import HistoryRequest, Received, Sample
-from devices.readings.store import ReadingStore
+from devices.readings.models import RetentionRule, RollupHour
+from devices.readings.retention import NOTICE, cuts, outlook, prune
+from devices.readings.samples import (
+    AggregateRequest,
+    HistoryRequest,
+    IntegralRequest,
+    PercentileRequest,
+    Received,
+    Sample,
+    Tier,
+)
+from devices.readings.store import NotKept, ReadingStore
 from devices.readings.tests.network import FAR, device, metrics, source
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,25 +50,201 @@ def afterwards() -> Iterator[None]:
         yield
 
 
-def test_dropped_readings_leave_their_tiers_and_do_not_come_back(store: ReadingStore) -> None:
-    (level,) = metrics(device("Asia/Kolkata"), 1)
-    samples = daily(level.pk, level.device_id)
-    store.write(samples)
-    store.roll_up(NOW)
-    before = store.statistics(level.pk, JANUARY, NOW)
+def rule(readings: int | None, hours: int | None = None, **of: Any) -> RetentionRule:
+    """A rule that has long been in force; of the whole site unless it names somebody."""
+    RetentionRule.objects.filter(**({"community": None, "type": None} | of)).delete()
+    made = RetentionRule.objects.create(readings_days=readings, hours_days=hours, **of)
+    RetentionRule.objects.update(changed_at=JANUARY)
+    return made
 
-    with override_settings(KEEP_READINGS_DAYS=80):  # from 12 March on
-        prune(NOW)
+
+def held(store: ReadingStore, metric: Metric) -> list[datetime]:
+    request = HistoryRequest(metric.pk, JANUARY, NOW)
+    return [one.at for one in store.history(request)]
+
+
+def spoken(store: ReadingStore, zone: str = "Asia/Kolkata") -> Metric:
+    """A metric that said something every day, all of it rolled up."""
+    (level,) = metrics(device(zone), 1)
+    store.write(daily(level.pk, level.device_id))
+    store.roll_up(NOW)
+    return level
+
+
+def test_dropped_readings_leave_their_tiers_and_do_not_come_back(store: ReadingStore) -> None:
+    level = spoken(store)
+    samples = daily(level.pk, level.device_id)
+    before = store.statistics(level.pk, JANUARY, NOW)
+    rule(80)
+
+    prune(NOW)  # from 12 March on
 
     kept_from = NOW - timedelta(days=80)
-    left = [one.at for one in store.history(HistoryRequest(level.pk, JANUARY, NOW))]
+    left = held(store, level)
     assert {one.at for one in samples if one.at >= kept_from} <= set(left)
     assert min(left) >= datetime(2026, 3, 1, tzinfo=UTC)
     assert store.statistics(level.pk, JANUARY, NOW) == before
+    assert store.kept(level.pk) == Kept(kept_from)
     again = store.write(samples[:3])
     assert (again.new, list(again.expired)) == ([], samples[:3])
     store.roll_up(NOW)
     assert store.statistics(level.pk, JANUARY, NOW) == before
+
+
+def test_nothing_goes_while_a_changed_rule_gives_notice(store: ReadingStore) -> None:
+    level = spoken(store)
+    made = rule(30)
+    made.save()  # now, as the clock of this test has it
+    for days in (0, 6):
+        prune(NOW + timedelta(days=days))
+        assert len(held(store, level)) == DAYS
+    assert outlook(NOW).effective == NOW + NOTICE
+
+    other = rule(999, community=device().community)
+    RetentionRule.objects.update(changed_at=JANUARY)
+    other.delete()  # whose rule takes over gives notice too
+    prune(NOW)
+    assert len(held(store, level)) == DAYS
+
+    prune(NOW + NOTICE)
+    assert len(held(store, level)) < DAYS
+
+
+def test_what_is_not_rolled_up_stays(store: ReadingStore) -> None:
+    (level,) = metrics(device(), 1)
+    store.write(daily(level.pk, level.device_id))
+    rule(10)
+    prune(NOW)
+    assert len(held(store, level)) == DAYS
+
+
+def test_who_keeps_longer_keeps_longer(store: ReadingStore) -> None:
+    usual, patient, forever = (spoken(store) for _ in range(3))
+    rule(40)
+    rule(100, community=patient.device.community)
+    rule(None, community=forever.device.community)
+
+    for _ in range(2):  # the second time there is nothing left to do
+        prune(NOW)
+
+    assert len(held(store, forever)) == DAYS
+    assert held(store, patient)[0] >= datetime(2026, 2, 1, tzinfo=UTC)
+    assert held(store, patient)[0] <= NOW - timedelta(days=100)
+    assert held(store, usual)[0] >= datetime(2026, 4, 1, tzinfo=UTC)
+    late = store.write([one for m in (usual, forever) for one in daily(m.pk, m.device_id)[:1]])
+    assert [one.device for one in late.expired] == [usual.device_id]
+    assert late.unchanged == 1
+
+
+def test_the_most_particular_rule_counts(store: ReadingStore) -> None:
+    owners = [device() for _ in range(3)]
+    kind = DeviceType.objects.create(name="Meter", slug="meter")
+    Device.objects.filter(pk__in=[owners[1].pk, owners[2].pk]).update(type=kind)
+    rule(90, 730)
+    rule(30, type=kind)
+    rule(20, 200, type=kind, community=owners[2].community)
+
+    found = cuts(NOW)
+
+    assert {key: found[key] for key in sorted(found)} == {
+        owners[0].pk: Cut(NOW - timedelta(days=90), NOW - timedelta(days=730)),
+        owners[1].pk: Cut(NOW - timedelta(days=30)),
+        owners[2].pk: Cut(NOW - timedelta(days=20), NOW - timedelta(days=200)),
+    }
+
+
+def test_hours_go_later_and_days_stay(store: ReadingStore) -> None:
+    level = spoken(store)
+    days = AggregateRequest(level.pk, JANUARY - timedelta(hours=5.5), NOW, Tier.DAY)
+    before = store.aggregate(days)
+    rule(40, 100)
+
+    prune(NOW)
+
+    assert store.aggregate(days) == before
+    hours_from = NOW - timedelta(days=100)
+    assert store.kept(level.pk) == Kept(NOW - timedelta(days=40), hours_from)
+    assert not RollupHour.objects.filter(bucket__lt=hours_from - timedelta(days=2)).exists()
+    assert RollupHour.objects.filter(bucket__gte=hours_from).count() == 100
+    with pytest.raises(NotKept, match="days and months are kept"):
+        store.aggregate(AggregateRequest(level.pk, JANUARY, NOW, timedelta(hours=6)))
+    with pytest.raises(NotKept, match="single readings"):
+        store.aggregate(AggregateRequest(level.pk, JANUARY, NOW, timedelta(minutes=30)))
+    with pytest.raises(NotKept, match="Percentiles"):
+        store.percentiles(PercentileRequest(level.pk, JANUARY, NOW, Tier.DAY, [50]))
+
+
+def test_charts_and_integrals_reach_back_through_every_tier(store: ReadingStore) -> None:
+    level = spoken(store)
+    rule(40, 100)
+    prune(NOW)
+
+    chart = series(Metric.objects.get(pk=level.pk), JANUARY, NOW, 6000)
+    line = store.integrate(IntegralRequest(level.pk, JANUARY, NOW, Tier.MONTH, timedelta(days=2)))
+
+    assert [part.tier for part in chart.parts] == [Tier.DAY, Tier.HOUR, Tier.RAW]
+    drawn = [point.average for point in chart.points if point.average is not None]
+    assert drawn == [float(day) for day in range(DAYS)]
+    assert line.tier is Tier.DAY
+    # One a day, a value higher by one each day: whatever it was read from, the line is the same.
+    assert sum(one.change for one in line.buckets) == pytest.approx(DAYS - 1)
+    assert sum(one.area for one in line.buckets) == pytest.approx(86_400 * (DAYS - 1) ** 2 / 2)
+
+
+def test_history_of_a_new_device_is_taken_whole_before_it_goes(store: ReadingStore) -> None:
+    first = spoken(store)
+    rule(40)
+    prune(NOW)
+
+    second = spoken(store)  # imported later, and older than what is kept of others
+    assert len(held(store, second)) == DAYS
+    before = store.statistics(second.pk, JANUARY, NOW)
+    prune(NOW)
+
+    assert len(held(store, second)) == len(held(store, first)) < DAYS
+    assert store.statistics(second.pk, JANUARY, NOW) == before
+
+
+def test_what_will_go_is_told_before(store: ReadingStore) -> None:
+    usual, patient = spoken(store), spoken(store)
+    rule(90, 730)
+    rule(400, community=patient.device.community)
+
+    told = outlook(NOW)
+
+    months = [one for one in told.months if JANUARY <= one.volume.begins < NOW]
+    assert [one.volume.begins.month for one in months] == [1, 2, 3, 4, 5]
+    assert told.holds >= sum(one.volume.size for one in months) > 0
+    january = months[0]
+    assert [(str(step.rule), step.due) for step in january.steps] == [
+        ("Whole site", True),
+        (str(patient.device.community), False),
+    ]
+    assert january.steps[0].on == NOW.date()  # over age already
+    assert january.last.on == datetime(2027, 3, 10, tzinfo=UTC).date()
+    assert not january.soon
+    assert months[4].steps[0].on == datetime(2026, 9, 1, tzinfo=UTC).date()
+    assert len(held(store, usual)) == DAYS  # told, not done
+    assert told.hours[0][1] == (NOW - timedelta(days=730)).date()
+
+    prune(NOW)
+    (still, *_) = [one for one in outlook(NOW).months if one.volume.begins == JANUARY]
+    assert [str(step.rule) for step in still.steps] == [str(patient.device.community)]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"readings_days": 90, "hours_days": 30}, "at least as long"),
+        ({"readings_days": None, "hours_days": 30}, "at least as long"),
+        ({"readings_days": 3, "hours_days": 30}, "greater than or equal to 7"),
+        ({"readings_days": 90, "hours_days": None}, "of the whole site already"),
+    ],
+)
+def test_rules_that_cannot_work_are_refused(given: dict[str, int | None], words: str) -> None:
+    rule(90, 730)
+    with pytest.raises(ValidationError, match=words):
+        RetentionRule(**given).full_clean()
 
 
 def test_entries_as_received_have_a_time_of_their_own(store: ReadingStore) -> None:

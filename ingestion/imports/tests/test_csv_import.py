@@ -12,7 +12,7 @@ from django.db import connection
 
 from devices import jobs
 from devices.models import FieldMapping, Job, JobState, Metric
-from devices.readings.models import ReceivedEntry, Watermark
+from devices.readings.models import KeptFrom, ReceivedEntry, Watermark
 from devices.readings.samples import HistoryRequest, Origin
 from devices.readings.store import get_store
 from ingestion import tasks
@@ -284,10 +284,12 @@ def test_one_form_that_fits_is_proposed_several_are_asked_about() -> None:
 
 
 def test_readings_that_the_site_has_dropped_are_told_before() -> None:
+    kept_from = AT + timedelta(minutes=50)
     Watermark.objects.update_or_create(
-        pk=1, defaults={"closed": AT, "rolled": AT, "kept_from": AT + timedelta(minutes=50)}
+        pk=1, defaults={"closed": AT, "rolled": AT, "kept_from": kept_from}
     )
     source = channel()
+    KeptFrom.objects.create(device=source.device, readings_from=kept_from)
     imported = upload(source, minutes(100))
     assert (tally(imported).new, tally(imported).expired) == (100, 100)
     assert "100 readings are older than what this site keeps" in " ".join(

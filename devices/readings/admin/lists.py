@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
 
 from devices.admin.base import ReadOnlyAdmin, VisibleOnly
 from devices.readings.models import Latest, ReceivedEntry, RollupEntry
@@ -15,7 +18,16 @@ from devices.readings.store.tables import ORIGIN_OF
 class LatestAdmin(ReadOnlyAdmin):
     """The newest value of every metric."""
 
-    list_display = ["device", "metric", "value", "at", "sequence", "origin_name", "revised"]
+    list_display = [
+        "device",
+        "metric",
+        "value",
+        "at",
+        "sequence",
+        "origin_name",
+        "revised",
+        "explain",
+    ]
     list_filter = [("metric__device__community", VisibleOnly)]
     list_select_related = ["metric__device"]
     search_fields = ["metric__name", "metric__label", "metric__device__name"]
@@ -34,6 +46,15 @@ class LatestAdmin(ReadOnlyAdmin):
         if row.flag is not None:
             return "on" if row.flag else "off"
         return row.text or ""
+
+    @admin.display(description="")
+    def explain(self, row: Latest) -> str:
+        """To the page that says where the number comes from."""
+        at = f"{row.at:%Y-%m-%dT%H:%M:%S.%f}Z"
+        query = urlencode({"metric": row.metric_id, "at": at, "sequence": row.sequence})
+        return format_html(
+            '<a href="{}?{}">Explain</a>', reverse("admin:ingestion_status_explain"), query
+        )
 
     @admin.display(description="origin")
     def origin_name(self, row: Latest) -> str:

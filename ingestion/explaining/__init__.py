@@ -1,0 +1,1 @@
+"""«Explain this number»: as data, over the API and as a page."""
