@@ -2,7 +2,7 @@
 
 Order: due time plus the patience of the priority class. Within a class that is the due time alone,
 so each class is one short walk along `poll_claim`, however many rows are due or not, and an edited
-patience is in force at once (docs/decisions/0009).
+patience is in force at once (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -86,17 +86,31 @@ def open_gaps(now: datetime) -> models.QuerySet[Gap]:
     )
 
 
-def accounts_with_work(now: datetime) -> models.QuerySet[Connection]:
-    """Accounts in use with something due, annotated `polls_due` and `gaps_due`; nothing counted."""
-    return (
+class Work(NamedTuple):
+    """What an account has to do."""
+
+    account: Connection
+    polls_due: bool
+    gaps_due: bool
+
+
+def accounts_with_work(now: datetime) -> list[Work]:
+    """Accounts in use with something due; nothing is counted.
+
+    Asked in two steps: filtered by its own answers, the first statement would ask everything twice.
+    """
+    due_at = (
         Connection.objects.filter(enabled=True)
-        .annotate(
-            polls_due=Exists(due(now).filter(connection=OuterRef("pk"))),
-            gaps_due=Exists(open_gaps(now).filter(source__connection=OuterRef("pk"))),
-        )
-        .filter(Q(polls_due=True) | Q(gaps_due=True))
         .order_by("pk")
+        .values_list(
+            "pk",
+            Exists(due(now).filter(connection=OuterRef("pk"))),
+            Exists(open_gaps(now).filter(source__connection=OuterRef("pk"))),
+        )
     )
+    found = [(pk, polls, gaps) for pk, polls, gaps in due_at if polls or gaps]
+    accounts = Connection.objects.in_bulk([pk for pk, _, _ in found]) if found else {}
+    return [Work(accounts[pk], polls, gaps) for pk, polls, gaps in found if pk in accounts]
 
 
 def candidates(

@@ -20,6 +20,7 @@ from ingestion.claiming import (
     EXPIRES_S,
     LEASE,
     Candidate,
+    Work,
     accounts_with_work,
     candidates,
     lease,
@@ -77,7 +78,7 @@ class Queues:
 class _Account:
     """One account in one tick: how much room its budget has, and what is to use it."""
 
-    connection: Connection
+    work: Work
     route: Route
     room: int
     trial: bool
@@ -86,15 +87,14 @@ class _Account:
     booked: Reservation | None = None
 
     @property
-    def polls_due(self) -> bool:
-        """Whether any of its polls is due (annotated by `accounts_with_work`)."""
-        return bool(getattr(self.connection, "polls_due", False))
+    def connection(self) -> Connection:
+        """The account itself."""
+        return self.work.account
 
     @property
     def may_fill(self) -> bool:
-        """Whether gaps wait for a page (annotated alike), and no due poll is left for later."""
-        gaps_due = bool(getattr(self.connection, "gaps_due", False))
-        return gaps_due and not self.trial and len(self.rows) < self.room
+        """Whether gaps wait for a page, and no due poll is left for later."""
+        return self.work.gaps_due and not self.trial and len(self.rows) < self.room
 
 
 def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
@@ -105,7 +105,7 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     now = clock()
     enrol_new(now)
     done = Dispatched()
-    accounts = _accounts(list(accounts_with_work(now)), gate)
+    accounts = _accounts(accounts_with_work(now), gate)
     _book(accounts, gate, now)
     _hand_out_polls(accounts, clock, gate, queues, done)
     for account in accounts:
@@ -114,23 +114,23 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     return done
 
 
-def _accounts(connections: Sequence[Connection], gate: Gate) -> list[_Account]:
+def _accounts(works: Sequence[Work], gate: Gate) -> list[_Account]:
     """Those whose host may be asked and whose budget has a free slot before the next tick."""
-    routes = [route_of(one) for one in connections]
+    routes = [route_of(one.account) for one in works]
     looks = gate.snapshots([(one.host, one.group, one.rate) for one in routes]) if routes else []
     accounts = []
-    for connection, route, look in zip(connections, routes, looks, strict=True):
+    for work, route, look in zip(works, routes, looks, strict=True):
         room = look.slots_within(AHEAD_S)
         if look.admits is not None:
             room = min(room, look.admits)
         if room > 0:
-            accounts.append(_Account(connection, route, room, trial=look.admits is not None))
+            accounts.append(_Account(work, route, room, trial=look.admits is not None))
     return accounts
 
 
 def _book(accounts: Sequence[_Account], gate: Gate, now: datetime) -> None:
     """Find the due rows and book a slot for each; no account keeps more rows than slots."""
-    room = {one.connection.pk: one.room for one in accounts if one.polls_due}
+    room = {one.connection.pk: one.room for one in accounts if one.work.polls_due}
     if not room:
         return
     rows = candidates(room, slacks(), now)

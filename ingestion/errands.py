@@ -64,6 +64,9 @@ class Errand(Protocol[Row]):
     def window(self, row: Row, now: datetime) -> Window:
         """What the row's source is asked for."""
 
+    def failed_ago_s(self, row: Row, now: datetime) -> float | None:
+        """How long ago the row's source failed, if it did the last time it was asked."""
+
     def together(self, answers: Sequence[Answer[Row]]) -> Iterator[Sequence[Answer[Row]]]:
         """Answers that can be stored in one transaction."""
 
@@ -91,6 +94,12 @@ class Polling:
     def window(self, row: PollState, now: datetime) -> Window:
         """See `Errand`."""
         return gaps.live_window(row, now)
+
+    def failed_ago_s(self, row: PollState, now: datetime) -> float | None:
+        """See `Errand`."""
+        if not row.failures or row.last_polled_at is None:
+            return None
+        return max((now - row.last_polled_at).total_seconds(), 0.0)
 
     def together(
         self, answers: Sequence[Answer[PollState]]
@@ -143,6 +152,10 @@ class Filling:
     def window(self, row: Gap, now: datetime) -> Window:
         """See `Errand`."""
         return gaps.page_window(row)
+
+    def failed_ago_s(self, row: Gap, now: datetime) -> float | None:
+        """Pages are fetched of sources that answer."""
+        return None
 
     def together(self, answers: Sequence[Answer[Gap]]) -> Iterator[Sequence[Answer[Gap]]]:
         """Each by itself."""

@@ -45,6 +45,7 @@ class Inquiry:
 
     `slot`: when the slot that the dispatcher booked for it begins (seconds of the client's clock).
     Without one, or too late for it, it books another that begins within `patience_s`.
+    `failed_ago_s`: how long ago the source failed, if it did the last time.
     """
 
     key: int
@@ -52,6 +53,7 @@ class Inquiry:
     window: Window
     slot: float | None = None
     patience_s: float = 0.0
+    failed_ago_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _exchange(inquiry: Inquiry, route: Route) -> Exchange[Fetched]:
         decode=partial(adapter.decode, window=inquiry.window),
         slot=inquiry.slot,
         patience_s=inquiry.patience_s,
+        failed_ago_s=inquiry.failed_ago_s,
     )
 
 

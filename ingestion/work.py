@@ -84,7 +84,14 @@ class Worker:
     ) -> list[Inquiry]:
         now, slots = self.now(), self._slots(list(claims.values()))
         return [
-            Inquiry(pk, rows[pk].source, errand.window(rows[pk], now), slots[pk], SLOT_PATIENCE_S)
+            Inquiry(
+                pk,
+                rows[pk].source,
+                errand.window(rows[pk], now),
+                slots[pk],
+                SLOT_PATIENCE_S,
+                errand.failed_ago_s(rows[pk], now),
+            )
             for pk in claims
         ]
 

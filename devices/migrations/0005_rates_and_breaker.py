@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
             name='breaker_open_s',
             field=models.PositiveIntegerField(default=5, help_text='How long the provider is left in peace at first; then one request is tried.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(86400)], verbose_name='first pause (seconds)'),
         ),
-        # What exists keeps its patience; what is new comes back quickly (docs/decisions/0010).
+        # What exists keeps its patience; what is new comes back quickly (docs/decisions/0009).
         migrations.AlterField(
             model_name='connection',
             name='breaker_open_max_s',

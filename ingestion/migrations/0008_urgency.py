@@ -26,7 +26,7 @@ def repeat_configuration(apps, schema_editor):
 
 
 def seed_patience(apps, schema_editor):
-    """How long each class may be passed over, as measured (docs/decisions/0009)."""
+    """How long each class may be passed over, as measured (docs/decisions/0010)."""
     slack = apps.get_model("ingestion", "PrioritySlack")
     rows = enumerate((0, 90, 180, 200))
     slack.objects.bulk_create([slack(priority=one, slack_s=seconds) for one, seconds in rows])

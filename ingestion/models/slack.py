@@ -8,7 +8,7 @@ from django.db import models
 from devices.models import Priority
 
 # What a new site starts from. Measured: at 2.25 times the budget, 500 mixed channels keep the
-# critical ones below 15 s and the low ones below 500 s (docs/decisions/0009).
+# critical ones below 15 s and the low ones below 500 s (docs/decisions/0010).
 STANDARD_SLACK_S = {
     Priority.CRITICAL: 0,
     Priority.HIGH: 90,

@@ -35,7 +35,8 @@ class Exchange(Generic[A]):
 
     `decode` reads an answer or raises SourceError. `slot`: when the slot that was reserved for it
     begins (seconds of the client's clock); without one, or when it comes too late for it, it books
-    another that begins within `patience_s`.
+    another that begins within `patience_s`. `failed_ago_s`: how long ago the same source failed, if
+    it did the last time: when it fails again, that says less about its host.
     """
 
     request: HttpRequest
@@ -43,6 +44,7 @@ class Exchange(Generic[A]):
     decode: Callable[[HttpResponse], A]
     slot: float | None = None
     patience_s: float = 0.0
+    failed_ago_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,15 @@ Done = tuple[Exchange[A], Result[A]]
 class Flight(Generic[A]):
     """An exchange on its way: when its next request may start, and what came of the last one.
 
-    `booked`: its slot was booked on passing the gate, and is paid for.
+    `booked`: its slot was booked on passing the gate, and is paid for. `failed_at`: when its source
+    failed last, now or earlier.
     """
 
     exchange: Exchange[A]
     key: int
     at: float
     deadline: float = math.inf
+    failed_at: float | None = None
     before: Result[A] | None = None
     attempts: Attempts[Result[A]] | None = None
     passage: Passage = NOT_YET

@@ -71,7 +71,12 @@ class Volley(Generic[A]):
         start = time.clock()
         self._waiting = sorted(
             (
-                Flight(one, key, start if one.slot is None else one.slot)
+                Flight(
+                    one,
+                    key,
+                    start if one.slot is None else one.slot,
+                    failed_at=None if one.failed_ago_s is None else start - one.failed_ago_s,
+                )
                 for key, one in enumerate(exchanges)
             ),
             key=_at,
@@ -271,10 +276,20 @@ class Volley(Generic[A]):
             one = results[0][0]
             route = one.route
             outcomes = [_LEARNS[result.effects.breaker] for _, result in results]
-            self._gate.record_batch(route.host, route.breaker, outcomes, one.passage)
+            ago = self._failed_ago_s(results)
+            self._gate.record_batch(route.host, route.breaker, outcomes, one.passage, ago)
             if False in outcomes:
                 failed[route.host] = route
         return {host for host, route in failed.items() if not self._closed(route)}
+
+    def _failed_ago_s(self, results: Sequence[tuple[Flight[A], Result[A]]]) -> dict[int, float]:
+        """By place, how long ago the source of a failed request had failed already."""
+        now = self._time.clock()
+        return {
+            place: now - one.failed_at
+            for place, (one, result) in enumerate(results)
+            if one.failed_at is not None and result.effects.breaker is Breaker.FAILURE
+        }
 
     def _closed(self, route: Route) -> bool:
         look = self._gate.snapshot(route.host, route.group, route.rate)
@@ -297,7 +312,7 @@ class Volley(Generic[A]):
         pause = one.attempts.pause_after(result)
         if pause is None:
             return False
-        one.before, one.passage = result, NOT_YET
+        one.before, one.passage, one.failed_at = result, NOT_YET, self._time.clock()
         one.at = self._time.clock() + pause
         insort(self._waiting, one, key=_at)
         return True

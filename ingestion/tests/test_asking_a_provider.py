@@ -14,6 +14,7 @@ from ingestion.resilience.classify import (
     SourceError,
     kind_of_status,
 )
+from ingestion.resilience.exchange import Exchange
 from ingestion.resilience.gate import CircuitState, GateUnavailable
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy, Timeouts
 from ingestion.resilience.transport import (
@@ -27,7 +28,7 @@ from ingestion.resilience.transport import (
     TlsFailed,
 )
 from ingestion.sources.base import Fetched
-from ingestion.tests.scenes import OK, Ending, Scene, status
+from ingestion.tests.scenes import OK, REQUEST, Ending, Scene, read, status
 
 
 def test_an_answer_is_handed_on() -> None:
@@ -110,6 +111,26 @@ def test_an_outage_opens_the_circuit_and_then_nothing_is_sent() -> None:
     scene.now_s += 60
     assert scene.ask().outcome is Outcome.OK
     assert scene.look().circuit is CircuitState.CLOSED
+
+
+@pytest.mark.parametrize(("failed_ago_s", "circuit"), [
+    (60.0, CircuitState.CLOSED),  # before the host answered somebody: it is theirs
+    (0.5, CircuitState.OPEN),  # since then: it is the host's
+    (None, CircuitState.OPEN),
+])  # fmt: skip
+def test_channels_that_went_on_failing_while_others_were_answered_stop_nobody(
+    failed_ago_s: float | None, circuit: CircuitState
+) -> None:
+    scene = Scene([OK, *[status(500)] * 6])
+    scene.ask()
+    scene.sleep(1)
+    struck = [
+        Exchange(REQUEST, scene.route, read, scene.now_s, failed_ago_s=failed_ago_s)
+        for _ in range(6)
+    ]
+    for _ in scene.client.perform_all(struck):
+        pass
+    assert scene.look().circuit is circuit
 
 
 def test_one_devices_wrong_key_does_not_stop_the_others() -> None:

@@ -193,3 +193,69 @@ def test_retries_stay_below_a_tenth_of_all_requests(gate: Gate) -> None:
         gate.enter(HOST, BREAKER, None, retry)
     saved = [gate.enter(HOST, BREAKER, None, retry, again=True).open for _ in range(10)]
     assert sum(saved) == 3
+
+
+# --- a few bad channels of a host that answers others ---------------------------------------------
+
+
+def again(gate: Gate, ago_s: float, times: int = 1) -> None:
+    """Failures of sources that had failed `ago_s` before already."""
+    for _ in range(times):
+        passage = gate.enter(HOST, BREAKER)
+        gate.record_batch(HOST, BREAKER, [False], passage, {0: ago_s})
+
+
+def answer(gate: Gate) -> None:
+    gate.record(HOST, BREAKER, True, gate.enter(HOST, BREAKER))
+
+
+def test_sources_that_go_on_failing_beside_others_leave_the_circuit_closed(
+    handle: Handle, gate: Gate
+) -> None:
+    for _ in range(20):
+        answer(gate)
+        handle.advance(5)
+        again(gate, ago_s=10, times=6)  # they failed before that answer too
+        assert verdict(gate) is Verdict.GO
+        handle.advance(5)
+    assert gate.snapshot(HOST, GROUP, RATE).failures_in_a_row == 0
+
+
+def test_when_nobody_was_answered_since_they_failed_it_is_the_host(
+    handle: Handle, gate: Gate
+) -> None:
+    answer(gate)
+    handle.advance(5)
+    fail(gate)  # the one channel of a small site
+    for _ in range(2):
+        assert verdict(gate) is Verdict.GO
+        handle.advance(15)
+        again(gate, ago_s=15)
+    assert verdict(gate) is Verdict.OPEN
+
+
+def test_a_row_of_new_failures_is_an_outage_whoever_failed_before(
+    handle: Handle, gate: Gate
+) -> None:
+    answer(gate)
+    handle.advance(1)
+    again(gate, ago_s=60, times=5)
+    fail(gate, 3)
+    assert verdict(gate) is Verdict.OPEN
+
+
+def test_they_count_in_the_share_of_failures(handle: Handle, gate: Gate) -> None:
+    policy = BreakerPolicy(failures=3, min_calls=10, ratio=0.5)
+    for ok in [True] * 5 + [False] * 5:
+        passage = gate.enter(HOST, policy)
+        assert passage.open
+        gate.record_batch(HOST, policy, [ok], passage, {} if ok else {0: 600.0})
+        handle.advance(0.1)
+    assert gate.enter(HOST, policy).verdict is Verdict.OPEN
+
+
+def test_a_probe_of_theirs_decides_like_any_other(handle: Handle, gate: Gate) -> None:
+    fail(gate, 3)
+    handle.advance(60)
+    again(gate, ago_s=60)
+    assert gate.enter(HOST, BREAKER).wait_s == 120.0

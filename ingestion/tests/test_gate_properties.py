@@ -7,7 +7,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.resilience.gate import Budget, Passage, Reservation, Verdict
+from ingestion.resilience.gate import Budget, Gate, Passage, Reservation, Verdict
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy
 from ingestion.tests.gates import GROUP, HOST, Handle, Local, Shared
 
@@ -56,8 +56,8 @@ def test_no_window_ever_holds_more_than_the_limit(
 CALLS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["enter", "enter", "booked", "slot", "again", "ok", "bad", "none", "reserve", "refund",
-             "429", "pause", "resume"]
+            ["enter", "enter", "booked", "slot", "again", "ok", "bad", "worse", "none", "reserve",
+             "refund", "429", "pause", "resume"]
         ),
         st.integers(0, 8),
         st.sampled_from([0.0, 0.001, 0.3, 1.0, 7.77, 31.0, 61.0, 400.0]),
@@ -66,6 +66,17 @@ CALLS = st.lists(
 )  # fmt: skip
 SMALL = BreakerPolicy(failures=3, open_s=7, open_max_s=20, probe_lease_s=5, window_s=9, min_calls=4)
 ODD = RatePolicy(limit=7, window_s=10.1, jitter_allowance_s=0.3)
+
+
+def stop_or_go(gate: Gate, what: str, n: int) -> bool | None:
+    """Begin or end a pause."""
+    if what == "resume":
+        return gate.resume(GROUP, ODD)
+    if what == "429":
+        gate.throttled(GROUP, ODD, n or None)
+    else:
+        gate.pause(GROUP, ODD, n)
+    return None
 
 
 def replay(handle: Handle, calls: list[tuple[str, int, float]]) -> list[object]:
@@ -82,6 +93,8 @@ def replay(handle: Handle, calls: list[tuple[str, int, float]]) -> list[object]:
                 gate.enter(HOST, SMALL, None if what == "enter" else budget, again=what == "again")
             )
             seen.append(passages[-1])
+        elif what == "worse":
+            gate.record_batch(HOST, SMALL, [False] * 2, passages[-1], {n % 2: passes})
         elif what in ("ok", "bad", "none"):
             ok = {"ok": True, "bad": False, "none": None}[what]
             gate.record(HOST, SMALL, ok, passages[-1 - n % len(passages)])
@@ -90,12 +103,8 @@ def replay(handle: Handle, calls: list[tuple[str, int, float]]) -> list[object]:
             seen.append(booked)
         elif what == "refund":
             seen.append(gate.refund(GROUP, booked, n))
-        elif what == "429":
-            gate.throttled(GROUP, ODD, n or None)
-        elif what == "resume":
-            seen.append(gate.resume(GROUP, ODD))
         else:
-            gate.pause(GROUP, ODD, n)
+            seen.append(stop_or_go(gate, what, n))
         seen.append(gate.snapshot(HOST, GROUP, ODD))
     return seen
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from ingestion.resilience.gate.budget import MICROS, PausedBy
@@ -219,9 +220,18 @@ class Gate(Protocol):
         """
 
     def record_batch(
-        self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        outcomes: Sequence[bool | None],
+        passage: Passage,
+        failed_ago_s: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         """What came of the requests of one passage, in their order; as many single records.
+
+        `failed_ago_s`: by place, how long ago the same source failed already. If the host answered
+        anybody since, its new failure tells of the source, not of the host: it does not lengthen
+        the row of failures, and counts in their share only.
 
         Those after the one that opens the circuit are late answers from an earlier state. A
         passage that let nothing through has nothing to tell.

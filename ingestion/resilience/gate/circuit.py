@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from ingestion.resilience.gate.budget import micros
 from ingestion.resilience.policy import BreakerPolicy, RetryPolicy
 
+# Later than any time: a source that had not failed before.
+NEVER = 2**62
+
+
+def failed_before(now: int, ago_s: float | None) -> int:
+    """When a source had failed before, from how long ago that is."""
+    return NEVER if ago_s is None else now - micros(ago_s)
+
 
 @dataclass(slots=True)
 class Circuit:
@@ -26,6 +34,7 @@ class Circuit:
     bad: int = 0
     good_before: int = 0
     bad_before: int = 0
+    good_at: int = 0  # when it last answered anybody
     credit: float = 0.0  # retries earned
     opened_at: int = 0  # when it was last closed and opened; 0 while closed
     trip_streak: int = 0
@@ -54,9 +63,16 @@ class Circuit:
         self.offered_until = now + lasts
         return True
 
-    def learn(self, policy: BreakerPolicy, now: int, ok: bool | None, chance: float) -> None:
-        """Take one answer into account: close, open, or hand a probe's turn on."""
+    def learn(
+        self, policy: BreakerPolicy, now: int, ok: bool | None, chance: float, before: int = NEVER
+    ) -> None:
+        """Take one answer into account: close, open, or hand a probe's turn on.
+
+        `before`: when the same source had failed already.
+        """
         probing = self.opened_until > 0
+        if ok:
+            self.good_at = now
         if ok is None:
             if probing:
                 self.token += 1
@@ -64,12 +80,12 @@ class Circuit:
         elif probing and ok:
             self._change(opened_until=0, trips=0)
             self.opened_at = 0
-        elif probing or self._count(policy, now, ok=ok):
+        elif probing or self._count(policy, now, before, ok=ok):
             if not probing:
                 self._remember_why(now)
             self._open(policy, now, chance)
 
-    def _count(self, policy: BreakerPolicy, now: int, *, ok: bool) -> bool:
+    def _count(self, policy: BreakerPolicy, now: int, before: int, *, ok: bool) -> bool:
         """Count an answer while closed; whether it is time to open."""
         window = now // micros(policy.window_s)
         if window != self.window:
@@ -79,7 +95,9 @@ class Circuit:
         if ok:
             self.good, self.streak = self.good + 1, 0
             return False
-        self.bad, self.streak = self.bad + 1, self.streak + 1
+        self.bad += 1
+        if self.good_at <= before:
+            self.streak += 1
         failed = self.bad + self.bad_before
         calls = failed + self.good + self.good_before
         return self.streak >= policy.failures or (

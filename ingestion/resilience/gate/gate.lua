@@ -156,7 +156,7 @@ local DAY = 86400000000
 local function load_circuit()
   return load(KEYS[1], {
     token = 0, opened_until = 0, lease_until = 0, trips = 0, streak = 0,
-    window = 0, good = 0, bad = 0, good_before = 0, bad_before = 0, credit = 0,
+    window = 0, good = 0, bad = 0, good_before = 0, bad_before = 0, good_at = 0, credit = 0,
     offered_until = 0, opened_at = 0, trip_streak = 0, trip_failed = 0, trip_calls = 0,
   })
 end
@@ -220,8 +220,9 @@ local function enter()
   return { probing and PROBE or GO, text(wait), text(state.token), text(admitted), text(interval) }
 end
 
--- Count an answer while closed; whether it is time to open.
-local function count(state, ok)
+-- Count an answer while closed; whether it is time to open. A source that failed already before
+-- the host last answered anybody tells of itself: it does not lengthen the row of failures.
+local function count(state, ok, ago)
   local window = math.floor(now / args.window)
   if window ~= state.window then
     local kept = window == state.window + 1
@@ -232,7 +233,10 @@ local function count(state, ok)
     state.good, state.streak = state.good + 1, 0
     return false
   end
-  state.bad, state.streak = state.bad + 1, state.streak + 1
+  state.bad = state.bad + 1
+  if not ago or state.good_at <= now - ago then
+    state.streak = state.streak + 1
+  end
   local failed = state.bad + state.bad_before
   local calls = failed + state.good + state.good_before
   return state.streak >= args.failures
@@ -247,8 +251,11 @@ local function remember_why(state)
 end
 
 -- Take one answer into account: close, open, or hand a probe's turn on.
-local function learn(state, ok)
+local function learn(state, ok, ago)
   local probing = state.opened_until > 0
+  if ok == true then
+    state.good_at = now
+  end
   if ok == cjson.null then
     if probing then
       state.token = state.token + 1
@@ -257,7 +264,7 @@ local function learn(state, ok)
   elseif probing and ok then
     change(state, 0, 0)
     state.opened_at = 0
-  elseif probing or count(state, ok) then
+  elseif probing or count(state, ok, ago) then
     if not probing then
       remember_why(state)
     end
@@ -276,7 +283,7 @@ local function record()
       break
     end
     local ok = args.outcomes[i]
-    learn(state, ok)
+    learn(state, ok, args.ago[tostring(i)])
     speaks = speaks or ok ~= cjson.null or state.token ~= args.token
   end
   if speaks then

@@ -6,11 +6,12 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from ingestion.resilience.gate.base import Budget, Passage, Reservation, Snapshot, Verdict
 from ingestion.resilience.gate.budget import MICROS, AccountBudget, asked_for, micros, pause_for
-from ingestion.resilience.gate.circuit import Circuit
+from ingestion.resilience.gate.circuit import Circuit, failed_before
 from ingestion.resilience.gate.snapshots import describe, numbers_of
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, RetryPolicy
 
@@ -132,7 +133,12 @@ class LocalGate:
         self.record_batch(host, policy, [ok], passage)
 
     def record_batch(
-        self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        outcomes: Sequence[bool | None],
+        passage: Passage,
+        failed_ago_s: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         """See `Gate.record_batch`."""
         if not passage.open:
@@ -141,10 +147,11 @@ class LocalGate:
         with self._lock:
             now = self._now()
             circuit = self._circuits[host]
-            for ok in outcomes:
+            for place, ok in enumerate(outcomes):
                 if passage.token != circuit.token:
                     return
-                circuit.learn(policy, now, ok, chance)
+                before = failed_before(now, failed_ago_s.get(place))
+                circuit.learn(policy, now, ok, chance, before)
 
     def throttled(self, group: str, policy: RatePolicy, retry_after_s: float | None) -> None:
         """See `Gate.throttled`."""

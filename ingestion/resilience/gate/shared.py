@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import redis
@@ -160,13 +161,20 @@ class RedisGate:
         self.record_batch(host, policy, [ok], passage)
 
     def record_batch(
-        self, host: str, policy: BreakerPolicy, outcomes: Sequence[bool | None], passage: Passage
+        self,
+        host: str,
+        policy: BreakerPolicy,
+        outcomes: Sequence[bool | None],
+        passage: Passage,
+        failed_ago_s: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         """See `Gate.record_batch`."""
         if not passage.open:
             return
         args = {
             "outcomes": list(outcomes),
+            # By place as Lua counts.
+            "ago": {str(place + 1): micros(ago) for place, ago in failed_ago_s.items()},
             "token": passage.token,
             "failures": policy.failures,
             "window": micros(policy.window_s),

@@ -1,4 +1,4 @@
-"""Hundreds of channels on a virtual clock: the real dispatcher, gate and schedule, no network.
+"""Channels on a virtual clock: the real dispatcher, gate and schedule, no network.
 
 Only asking is played: a channel speaks at its cadence, a poll brings what it said since the cursor.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from math import inf
+from typing import Any
 
 from django.db import transaction
 
-from devices.models import Connection, Device, Priority, ThingSpeakChannel
+from devices.models import Connection, Device, ThingSpeakChannel
 from ingestion.claims import Claim
 from ingestion.dispatch import AHEAD_S, Dispatched, Queues, dispatch
 from ingestion.enrolment import enrol
@@ -43,19 +43,20 @@ LEARNS = {Breaker.SUCCESS: True, Breaker.FAILURE: False, Breaker.NOTHING: None}
 class Channel:
     """What one channel says: an entry every `period_s`, each up to `noise` of it early or late.
 
-    Entries have whole seconds, as at ThingSpeak. Between `silent` times it says nothing.
+    Entries have whole seconds, as at ThingSpeak; some are left out, as they are in life.
     """
 
     period_s: float
     noise: float
     luck: random.Random
     next_at: float
-    silent: tuple[float, float] = (inf, inf)
+    missing: float = 0.0
+    """Share of the entries that never come."""
     said: list[float] = field(default_factory=list)
 
     def speak_until(self, now: float) -> None:
         while self.next_at <= now:
-            if not self.silent[0] <= self.next_at < self.silent[1]:
+            if self.luck.random() >= self.missing:
                 self.said.append(float(int(self.next_at)))
             self.next_at += self.period_s * (1 + self.noise * self.luck.uniform(-1, 1))
 
@@ -81,9 +82,8 @@ class VirtualFleet:
 
     account: Connection
     seed: int = 1
+    missing: float = 0.0
     now: float = START.timestamp()
-    down: Callable[[float], bool] = lambda now: False
-    """Whether the provider is down at a time."""
     channels: dict[int, Channel] = field(default_factory=dict)
     polls: dict[int, Polls] = field(default_factory=lambda: defaultdict(Polls))
     sent: list[float] = field(default_factory=list)
@@ -99,23 +99,18 @@ class VirtualFleet:
     def at(self) -> datetime:
         return datetime.fromtimestamp(self.now, UTC)
 
-    def add(
-        self, count: int, device: Device, interval_s: int, priority: Priority, **says: float
-    ) -> list[int]:
-        """Add channels that speak at their interval unless told otherwise."""
-        first = max(self.channels, default=0) + 1
-        added = []
-        for number in range(first, first + count):
-            source = ThingSpeakChannel.objects.create(
-                device=device, connection=self.account, channel_id=number, interval_s=interval_s,
-                priority=priority,
-            )  # fmt: skip
-            period = says.get("period_s", float(interval_s))
-            start = self.now + self.luck.uniform(-period, 0)
-            noise = says.get("noise", 0.0)
-            self.channels[source.pk] = Channel(period, noise, self.luck, start)
-            added.append(source.pk)
-        return added
+    def add(self, device: Device, period_s: int, noise: float, **source: Any) -> int:
+        """Add a channel that speaks as often as it is asked; returns the key of its source."""
+        row = ThingSpeakChannel.objects.create(
+            device=device,
+            connection=self.account,
+            channel_id=len(self.channels) + 1,
+            interval_s=period_s,
+            **source,
+        )
+        start = self.now + self.luck.uniform(-period_s, 0)
+        self.channels[row.pk] = Channel(float(period_s), noise, self.luck, start, self.missing)
+        return row.pk
 
     def enrol(self) -> None:
         """Everybody's poll state, kept here as well, so that no tick has to read it."""
@@ -142,7 +137,8 @@ class VirtualFleet:
 
     def _take(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
-            assert claim.pk not in self.under_way, "polled twice at once"
+            if claim.pk in self.under_way:
+                raise RuntimeError(f"source {claim.pk} is polled twice at once")
             self.under_way.add(claim.pk)
             heapq.heappush(self.waiting, (claim.not_before, claim.pk, claim))
 
@@ -173,7 +169,8 @@ class VirtualFleet:
         for name, value in changes.items():
             setattr(state, name, value)
         held = PollState.objects.filter(pk=claim.pk, claim_token=claim.token)
-        assert held.update(**changes) == 1
+        if held.update(**changes) != 1:
+            raise RuntimeError(f"source {claim.pk} lost its lease")
 
     def _ask(self, state: PollState) -> tuple[Kind, list[float]]:
         route = route_of(self.account)
@@ -184,9 +181,6 @@ class VirtualFleet:
         self.sent.append(self.now)
         polls, channel = self.polls[state.pk], self.channels[state.pk]
         polls.asked_at.append(self.now)
-        if self.down(self.now):
-            self.gate.record(route.host, route.breaker, False, passage)
-            return Kind.CONNECT, []
         channel.speak_until(self.now)
         fresh = channel.entries_after(state.cursor_at.timestamp() if state.cursor_at else 0.0)
         stored_at = self.now + LATENCY_S
@@ -196,19 +190,3 @@ class VirtualFleet:
             polls.ages_s += [stored_at - at for at in fresh]
         self.gate.record(route.host, route.breaker, True, passage)
         return (Kind.OK if fresh else Kind.EMPTY), fresh
-
-
-def mixed_fleet(fleet: VirtualFleet, device: Device) -> dict[Priority, list[int]]:
-    """500 channels of every class, whose demand is 540 requests a minute."""
-    return {
-        Priority.CRITICAL: fleet.add(25, device, 10, Priority.CRITICAL),
-        Priority.HIGH: fleet.add(75, device, 30, Priority.HIGH),
-        Priority.NORMAL: fleet.add(200, device, 60, Priority.NORMAL),
-        Priority.LOW: fleet.add(200, device, 300, Priority.LOW),
-    }
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
