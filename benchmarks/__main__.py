@@ -31,6 +31,7 @@ BENCHMARKS = {
     "chart": Benchmark("benchmarks.chart", postgresql=True),
     "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
     "durable": Benchmark("benchmarks.durable", postgresql=True),
+    "gate": Benchmark("benchmarks.gate", postgresql=True),
     "latest": Benchmark("benchmarks.latest", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),

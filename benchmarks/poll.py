@@ -7,7 +7,7 @@ PostgreSQL are processes of their own. Rounds alternate, medians count.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -25,7 +25,6 @@ from devices.models import (
     Metric,
     ThingSpeakChannel,
 )
-from ingestion.claims import Claim
 from ingestion.dispatch import Queues, dispatch
 from ingestion.equipment import batch_equipment
 from ingestion.models import PollLog, PollState
@@ -62,13 +61,13 @@ def run() -> Iterator[Figure]:
             "requests": RequestsTransport(LOOPBACK),
         }
         for _ in range(HISTORIES):
-            poll_all(worker_with(transports["libcurl"]).poll)
+            poll_all(worker_with(transports["libcurl"]))
         bare: list[float] = []
         ours: dict[str, list[Cost]] = {name: [] for name in transports}
         for _ in range(ROUNDS + 1):
             bare.append(bare_s(url, 4 * CHANNELS))
             for name, transport in transports.items():
-                ours[name].append(measured(worker_with(transport).poll))
+                ours[name].append(measured(worker_with(transport)))
     limit = 1 / median(bare[1:])
     for name, at_least in (("libcurl", 0.5), ("requests", 0.2)):
         costs = ours[name][1:]
@@ -100,17 +99,17 @@ def worker_with(transport: Transport) -> Worker:
     return Worker(Equipment(batch_equipment().gate, transport))
 
 
-def poll_all(poll: Callable[[Sequence[Claim]], int]) -> None:
+def poll_all(worker: Worker) -> None:
     """Have every source polled once, from the claim on."""
     PollState.objects.update(next_poll_at=timezone.now())
-    dispatch(timezone.now, batch_equipment().gate, Queues(poll, lambda _: None))
+    dispatch(timezone.now, worker.equipment.gate, Queues(worker.poll, lambda _: None))
 
 
-def measured(poll: Callable[[Sequence[Claim]], int]) -> Cost:
+def measured(worker: Worker) -> Cost:
     """What one poll cost when every source was polled once."""
     before = PollLog.objects.filter(outcome="ok", readings=FIELDS).count()
     cpu, wall = cpu_s(), time.perf_counter()
-    poll_all(poll)
+    poll_all(worker)
     cost = Cost((cpu_s() - cpu) / CHANNELS, (time.perf_counter() - wall) / CHANNELS)
     if PollLog.objects.filter(outcome="ok", readings=FIELDS).count() - before != CHANNELS:
         raise NotPolled("Not every poll brought its readings: the figure would say nothing.")

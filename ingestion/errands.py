@@ -18,7 +18,7 @@ from devices.alerts.state import SourceState
 from devices.models import Source
 from devices.readings.samples import Origin
 from ingestion import gaps
-from ingestion.bulk import insert_rows
+from ingestion.bulk import insert_rows, read_values
 from ingestion.claims import Claim
 from ingestion.drift.examine import examine
 from ingestion.drift.findings import Findings
@@ -181,8 +181,10 @@ def _held(answers: Sequence[Answer[PollState]]) -> list[Answer[PollState]]:
 
     In the order of keys, so that two workers never wait for each other.
     """
-    locked = PollState.objects.select_for_update().filter(pk__in=[one.row.pk for one in answers])
-    tokens = dict(locked.order_by("pk").values_list("pk", "claim_token"))
+    keys = [one.row.source_id for one in answers]
+    columns = ("source_id", "claim_token")
+    rows = read_values(PollState, columns, "source_id", keys, lock=True)
+    tokens = dict(rows)
     held = [one for one in answers if tokens.get(one.row.pk) == one.claim.token]
     for one in answers:
         if tokens.get(one.row.pk) != one.claim.token:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal, NamedTuple, cast
 
 from devices import units
 from devices.alerts.state import SourceState
 from devices.models import CalibrationVersion, Connection, FieldMapping, Source, ThingSpeakChannel
 from ingestion.drift.waiting import Waiting
-from ingestion.normalise import DataType, FieldRule
+from ingestion.normalise import DataType, FieldRule, Stretch
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, Route, Timeouts
 from ingestion.resilience.transport import host_of
 from ingestion.sources.thingspeak import ThingSpeakConfig
+
+# A mapping gives the same rule at every poll: a value, whose checks need no repetition.
+_field_rule = lru_cache(maxsize=16_384)(FieldRule)
 
 
 class _Misconfigured(ValueError):
@@ -61,9 +65,15 @@ def _rules(mapping: FieldMapping, source: Source, waits: Waiting) -> list[FieldR
     """The mapping's rule; after a swap one for each field that it ever read."""
     rule = mapping_rule(mapping, source)
     return [
-        replace(rule, field=field, held=(*outside, *waits.stretches(mapping, field)))
+        _of_field(rule, field, (*outside, *waits.stretches(mapping, field)))
         for field, outside in waits.fields(mapping)
     ]
+
+
+def _of_field(rule: FieldRule, field: str, held: tuple[Stretch, ...]) -> FieldRule:
+    if field == rule.field and not held:
+        return rule
+    return replace(rule, field=field, held=held)
 
 
 def mapping_rule(mapping: FieldMapping, source: Source) -> FieldRule:
@@ -89,7 +99,7 @@ def base_rule(mapping: FieldMapping, *, calibrated: bool = False) -> FieldRule:
             f"the unit “{mapping.unit}” cannot be converted to the metric's unit "
             f"“{metric.unit}”. Change one of the two."
         )
-    return FieldRule(
+    return _field_rule(
         field=mapping.field,
         metric=metric.pk,
         data_type=cast("DataType", mapping.data_type),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ class Span(NamedTuple):
 Period = Callable[[datetime, ZoneInfo], Span]
 
 
+@lru_cache(maxsize=4096)  # many sources share their days
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """The instant, in UTC, at which a calendar day begins in a zone.
 

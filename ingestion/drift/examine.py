@@ -59,6 +59,8 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
 def _as_stored(answer: Answer) -> Waiting:
     """What waits, in copies: a batch that failed is examined again, answer by answer."""
     stored = Waiting.of(answer.source)
+    if not stored.pauses:
+        return stored
     loaded = {one.pk: one for one in answer.source.mappings.all()}
     pauses = [copy(one) for one in stored.pauses if one.mapping_id in loaded]
     for pause in pauses:

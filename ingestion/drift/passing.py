@@ -20,6 +20,8 @@ def review(answer: Answer, findings: Findings) -> None:
     What waits needs no decision: a mapping to numbers or on/off refuses each wrong value itself.
     Texts would take anything, so there the rows between keep waiting.
     """
+    if not findings.waiting.pauses:
+        return
     profiles = {one.field: one for one in answer.source.field_profiles.all()}
     for pause in findings.waiting.pauses:
         if not pause.holds or pause.kind != PauseKind.TYPE:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devices.models import Source
+from ingestion.bulk import insert_rows, read_rows
 from ingestion.entries import Entry
 from ingestion.gaps import holes
 from ingestion.gaps.days import Tally, add_to_days, entries_by_day, lost_by_day, zone_of
@@ -15,8 +16,6 @@ from ingestion.gaps.numbers import Range, Row
 from ingestion.models import EntryLedger, PollState
 from ingestion.normalise import FUTURE_TOLERANCE
 from ingestion.sources.base import Fetched
-
-_COLUMNS = ["epoch", "ranges", "claimed", "proves", "suspect", "hole_since", "search_at", "barren"]
 
 
 class LiveAnswer(NamedTuple):
@@ -68,17 +67,14 @@ def cursor_of(state: PollState) -> Row | None:
 
 def load(sources: Collection[int]) -> dict[int, Ledger]:
     """The ledgers of these sources, theirs alone until the transaction ends. One statement."""
-    rows = EntryLedger.objects.select_for_update().filter(pk__in=sources).order_by("pk")
-    return {row.pk: _ledger(row) for row in rows}
+    rows = read_rows(EntryLedger, "source_id", sources, lock=True)
+    return {row.source_id: _ledger(row) for row in rows}
 
 
 def save(ledgers: Mapping[int, Ledger]) -> None:
     """Write ledgers, known or new. One statement, none for none."""
     rows = [_row(pk, ledger) for pk, ledger in sorted(ledgers.items())]
-    if rows:
-        EntryLedger.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["source"], update_fields=_COLUMNS
-        )
+    insert_rows(EntryLedger, rows, unique=["source_id"])
 
 
 def count_days(turns: Sequence[tuple[Source, Turn]], now: datetime) -> None:
@@ -123,15 +119,15 @@ def _ledger(row: EntryLedger) -> Ledger:
     )
 
 
-def _row(pk: int, ledger: Ledger) -> EntryLedger:
-    return EntryLedger(
-        source_id=pk,
-        epoch=ledger.epoch,
-        ranges=ledger.ranges,
-        claimed=ledger.claimed,
-        proves=ledger.proves,
-        suspect=ledger.suspect or "",
-        hole_since=ledger.hole_since,
-        search_at=ledger.search_at,
-        barren=ledger.barren,
-    )
+def _row(pk: int, ledger: Ledger) -> dict[str, Any]:
+    return {
+        "source_id": pk,
+        "epoch": ledger.epoch,
+        "ranges": ledger.ranges,
+        "claimed": ledger.claimed,
+        "proves": ledger.proves,
+        "suspect": ledger.suspect or "",
+        "hole_since": ledger.hole_since,
+        "search_at": ledger.search_at,
+        "barren": ledger.barren,
+    }

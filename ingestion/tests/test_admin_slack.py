@@ -16,6 +16,9 @@ LIST = "admin:ingestion_priorityslack_changelist"
 
 @pytest.fixture
 def scene(db: None) -> Scene:
+    # Tests with real commits empty the tables, seeded rows included.
+    for one, slack_s in STANDARD_SLACK_S.items():
+        PrioritySlack.objects.get_or_create(priority=one, defaults={"slack_s": slack_s})
     return Scene.make()
 
 
