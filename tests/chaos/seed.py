@@ -1,4 +1,5 @@
-"""`python -m tests.chaos.seed URL < plan`: set a site up as its operator would.
+"""`python -m tests.chaos.seed URL TIME < plan`: set a site up as its operator would, with history
+from that time on.
 
 A process of its own, because it uses the site's own models on the site's own database.
 """
@@ -6,9 +7,9 @@ A process of its own, because it uses the site's own models on the site's own da
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import django
-from django.utils import timezone
 
 from tests.chaos import plan
 
@@ -18,7 +19,8 @@ def main() -> None:
     # Models exist only now that Django is configured.
     from tests.chaos.operator import set_up
 
-    set_up(plan.from_json(sys.stdin.read()), sys.argv[1], timezone.now())
+    began = datetime.fromisoformat(sys.argv[2])
+    set_up(plan.from_json(sys.stdin.read()), sys.argv[1], began)
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ class Besieged(Site):
         borrow_static_files(self.data_dir)
         self.start()
         lend_static_files(self.data_dir)
-        began = datetime.now(UTC)
+        began = datetime.now(UTC).replace(microsecond=0)  # entries are dated in whole seconds
         subprocess.run(
-            [sys.executable, "-m", "tests.chaos.seed", self.judge.url],
+            [sys.executable, "-m", "tests.chaos.seed", self.judge.url, began.isoformat()],
             cwd=PROJECT,
             env=self.own_environment(),
             input=to_json(accounts).encode(),

@@ -48,7 +48,11 @@ def race(engine: str, url: str, socket: str, claims: int) -> None:
     environment |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "telemetry_site.settings_test"}
     account = Account("ThingSpeak", [Polled(number) for number in range(1, SOURCES + 1)])
     carry_out(["manage.py", "migrate", "--verbosity", "0"], environment)
-    carry_out(["-m", "tests.chaos.seed", "http://127.0.0.1:9"], environment, to_json([account]))
+    carry_out(
+        ["-m", "tests.chaos.seed", "http://127.0.0.1:9", "2026-11-20T00:00:00+00:00"],
+        environment,
+        to_json([account]),
+    )
     command = ["-m", "tests.chaos.claimer", socket, str(claims // DISPATCHERS)]
     with running(command, environment) as dispatchers:
         for one in dispatchers:
