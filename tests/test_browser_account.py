@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import OVERFLOW, PATIENCE_MS, LivingSite, Troubles
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SLACK = "/admin/ingestion/priorityslack/"
 
 

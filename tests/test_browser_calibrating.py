@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browsing import OVERFLOW, PATIENCE_MS, LivingSite, Troubles
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 MAPPING = (
     "SELECT m.id FROM devices_fieldmapping m JOIN devices_metric x ON x.id = m.metric_id "

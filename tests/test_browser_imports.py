@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from ingestion.imports.tests.scene import minutes
 from tests.browsing import OVERFLOW, PATIENCE_MS, LivingSite, Troubles
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 CHANNELS = "/admin/devices/thingspeakchannel/"
 

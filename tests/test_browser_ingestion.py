@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browsing import OVERFLOW, PATIENCE_MS, LivingSite, Troubles
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 PATH = "/admin/ingestion/status/"
 
 

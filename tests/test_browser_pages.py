@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import OVERFLOW, PATIENCE_MS, LivingSite, Troubles
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 DRAWN = """() => {
   const canvas = document.querySelector('[data-chart-plot] canvas');

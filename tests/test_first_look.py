@@ -13,7 +13,7 @@ from tests.browsing import Troubles, sign_in
 VALUES = "[...document.querySelectorAll('[data-value]')].map((one) => one.textContent)"
 FIRST_VALUE_S = 60
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def test_values_move_within_a_minute_of_the_first_start(site: Site, page: Page) -> None:

@@ -23,7 +23,7 @@ FILES = sorted(RECORDED.glob("*.csv"))
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(not FILES, reason="no recorded feeds beside the checkout"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
 ]
 
 

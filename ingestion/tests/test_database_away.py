@@ -18,10 +18,7 @@ from ingestion.tests import stack as network
 from ingestion.tests.stack import TANK, Stack
 from simulator.testing import RunningSimulator
 
-on_postgresql = pytest.mark.skipif(
-    "connection.vendor != 'postgresql'", reason="SQLite has no server that could go away"
-)
-pytestmark = [pytest.mark.django_db(transaction=True), on_postgresql]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_python_without_venv(machine: Machine) -> None:
     assert not (machine.project / ".venv").exists()
 
 
-@pytest.mark.timeout(120)  # two virtual environments
+@pytest.mark.timeout(300)  # two virtual environments
 def test_requirements_are_installed_once(machine: Machine) -> None:
     machine.install_python(f'exec {sys.executable} "$@"')
     first = machine.bootstrap()

@@ -10,7 +10,7 @@ import pytest
 from scripts.servers import free_port
 from telemetry_site.tests.whole_site import LOGIN, Site
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_first_start_and_second(site: Site) -> None:

@@ -11,7 +11,7 @@ import pytest
 from scripts.servers import free_port
 from telemetry_site.tests.whole_site import Site
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_second_start_on_the_same_directory_is_refused(site: Site, second: Site) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from telemetry_site.tests.whole_site import FRAME, PROJECT, Site, wait_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_process_that_keeps_dying_stops_all_with_its_name(site: Site) -> None:
