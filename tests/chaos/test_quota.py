@@ -19,15 +19,15 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 PROOF = "strict quota"
 # Four requests a second; twice as many are wanted.
-WINDOW_S = scaled("CHAOS_QUOTA_WINDOW_S", 20, 60)
+WINDOW_S = scaled("CHAOS_QUOTA_WINDOW_S", 10, 60)
 LIMIT = 4 * WINDOW_S
 FLEET = "40x5"
 # So many windows before the restart, and again after it.
 WINDOWS = scaled("CHAOS_QUOTA_WINDOWS", 1, 3)
-# A second is kept free for jitter on the way: 60 of 61 s is all that can be used, 20 of 21 here.
+# A second is kept free for jitter on the way: 60 of 61 s is all that can be used, 10 of 11 here.
 # The machine of a short run is busy with other tests: nothing is promised but that it is asked.
 LEAST = 0.97 if LONG else 0.20
-SETTLES_S = 10
+SETTLES_S = scaled("CHAOS_QUOTA_SETTLES_S", 3, 10)
 SKEWS_S = (2.0, -2.0)
 # The site's own dispatcher and worker, two more workers, three more dispatchers.
 CONSUMERS = 2 + 2 + 3
