@@ -99,10 +99,12 @@ class FreshCache:
                 if known is not None and not known.stale:
                     return known
                 ours = self.cache.add(f"{key}:fetching", ticket, timeout=self.fetch_s)
+                if ours:  # whoever fetched before us may have come back since we looked
+                    known = self._known(key)
             except self.failures:
                 return Fresh(fetch(), self._now())
             if ours:
-                return self._fetch(key, ticket, known, fetch)
+                return self._ours(key, ticket, known, fetch)
             if known is not None:
                 return known
             if self.clock() >= ends:
@@ -112,8 +114,11 @@ class FreshCache:
                 )
             self.sleep(0.05)
 
-    def _fetch(self, key: str, ticket: str, known: Fresh | None, fetch: Callable[[], Any]) -> Fresh:
+    def _ours(self, key: str, ticket: str, known: Fresh | None, fetch: Callable[[], Any]) -> Fresh:
+        """What the one caller does who may fetch."""
         try:
+            if known is not None and not known.stale:
+                return known
             value = fetch()
             now = self._now()
             with suppress(*self.failures):

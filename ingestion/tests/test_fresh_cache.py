@@ -190,6 +190,21 @@ def test_many_callers_at_once_ask_once(shared: Cache) -> None:
     assert len(asked) == 1
 
 
+def test_who_looked_just_before_the_answer_came_does_not_ask_again(
+    shared: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, add = FreshCache(shared, "secret"), shared.add
+
+    def overtaken(key: str, value: Any, timeout: float | None = None) -> bool:
+        monkeypatch.setattr(shared, "add", add)
+        cache.get("k", lambda: "the other's")  # asks and comes back between our look and our turn
+        return add(key, value, timeout)
+
+    monkeypatch.setattr(shared, "add", overtaken)
+    assert cache.get("k", lambda: "ours").value == "the other's"
+    assert shared.get("k:fetching") is None
+
+
 def test_a_clock_that_was_set_back_keeps_nothing_fresh_for_ever(
     cache: FreshCache, clock: Clock
 ) -> None:
