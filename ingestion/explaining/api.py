@@ -85,7 +85,8 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     origin = serializers.CharField(help_text="live, backfill or push")
     revised = serializers.BooleanField()
     received = OriginSerializer(
-        allow_null=True, help_text="null: the entry is not kept any more, or nothing is mapped."
+        allow_null=True,
+        help_text="null: the entry is not kept, or no mapping makes a value of it at present.",
     )
     steps = StepSerializer(many=True)
     agrees = serializers.BooleanField(

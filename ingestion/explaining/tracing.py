@@ -76,7 +76,7 @@ class Explanation:
     metric: Metric
     reading: Reading
     origin: Origin | None
-    """None: the entry is not kept any more, or no mapping feeds the metric."""
+    """None: the entry is not kept any more, or no mapping makes a value of it at present."""
     steps: Sequence[Step]
     agrees: bool | None
     """Whether the mapping as it is now gives the stored value."""
