@@ -20,7 +20,51 @@ DRAWN = """() => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value, at) => at % 4 === 3 && value > 0);
 }"""
+# Pages fetch themselves anew each minute, which would show in the end what no message told.
+NO_STEADY_REFRESH = """
+  const every = window.setInterval;
+  window.setInterval = (act, ms) => (ms >= 60_000 ? 0 : every(act, ms));
+"""
 NEWEST_ROW = "() => document.querySelector('[data-chart-rows] th')?.textContent ?? ''"
+
+
+def test_a_new_device_shows_its_first_reading_without_a_reload(
+    living: LivingSite, browser: Browser
+) -> None:
+    living.run(
+        "from devices.models import Device\n"
+        "pump = Device.objects.get(name='Pump House', community__slug='ambapur')\n"
+        "Device.objects.create(community=pump.community, type=pump.type, name='Second Pump')"
+    )
+    page = living.person(browser)
+    page.add_init_script(NO_STEADY_REFRESH)
+    page.goto(living.url("/communities/ambapur/"))
+    troubles = Troubles()
+    troubles.watch(page)
+    expect(page.locator("[data-live-text]")).to_have_text("Live", timeout=PATIENCE_MS)
+    tile = page.locator(".tile", has_text="Second Pump")
+    expect(tile.locator("[data-badge-text]")).to_have_text("New")
+
+    living.run(
+        "from devices.models import Device, ThingSpeakChannel\n"
+        "device = Device.objects.get(name='Second Pump')\n"
+        "channels = ThingSpeakChannel.objects.filter(device__community=device.community_id)\n"
+        "channel = channels.get(device__name='Pump House')\n"
+        "mappings = list(channel.mappings.select_related('metric'))\n"
+        "channel.pk = channel.id = None\n"
+        "channel._state.adding = True\n"
+        "channel.device = device\n"
+        "channel.save()\n"
+        "for mapping in mappings:\n"
+        "    metric = mapping.metric\n"
+        "    metric.pk, metric.device = None, device\n"
+        "    metric.save()\n"
+        "    mapping.pk, mapping.source_id, mapping.metric = None, channel.pk, metric\n"
+        "    mapping.save()\n"
+    )
+    expect(tile.locator("[data-badge-text]")).not_to_have_text("New", timeout=PATIENCE_MS)
+    expect(tile.locator("[data-value]").first).to_be_visible()
+    assert troubles == Troubles()
 
 
 def test_a_device_page_draws_its_history_and_goes_on(living: LivingSite, browser: Browser) -> None:

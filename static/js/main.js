@@ -62,7 +62,7 @@ function connect(chart, refresher) {
   const device = document.querySelector(".device");
   /** @type {Batch<Reading>} */
   const batch = new Batch((readings) => {
-    paintReadings(readings);
+    if (paintReadings(readings)) refresher.request();
     age(refresher);
     chart?.append(readings);
     if (device) refresher.request(ENTRY_REFRESH_MS);

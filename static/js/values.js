@@ -33,6 +33,15 @@ function keepNewest(readings) {
 }
 
 /**
+ * @param {string} device
+ * @param {string} [also] what else its elements must match
+ * @returns {string} a selector
+ */
+function shown(device, also = "") {
+  return `[data-device="${CSS.escape(device)}"]${also}`;
+}
+
+/**
  * @param {string|undefined} at the instant shown now
  * @param {string} candidate
  */
@@ -94,9 +103,13 @@ function paintTanks(root, reading) {
   }
 }
 
-/** @param {Reading[]} readings of any device, in any order */
+/**
+ * @param {Reading[]} readings of any device, in any order
+ * @returns {boolean} whether a device shown as new reports for the first time: no message tells its state
+ */
 export function paintReadings(readings) {
   paint(keepNewest(readings));
+  return readings.some(({ device }) => document.querySelector(shown(device, '[data-state="new"]')));
 }
 
 /**
@@ -129,8 +142,7 @@ export function forgetReadings() {
 /** @param {Iterable<Reading>} readings */
 function paint(readings) {
   for (const reading of readings) {
-    const selector = `[data-device="${CSS.escape(reading.device)}"]`;
-    for (const element of document.querySelectorAll(selector)) {
+    for (const element of document.querySelectorAll(shown(reading.device))) {
       const root = /** @type {HTMLElement} */ (element);
       paintDevice(root, reading);
       paintTanks(root, reading);
