@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.conf import settings
-
 from devices.models import Device
 from devices.readings.instants import EPOCH
 from devices.readings.keeping import Cut, Dropped, Volume
@@ -78,16 +76,14 @@ class Outlook:
 def prune(now: datetime) -> Pruned:
     """Make room for the coming months, and drop what is older than people want to keep.
 
-    Readings and hours by the rules (RetentionRule), entries as received by KEEP_RECEIVED_DAYS.
-    Days and months stay.
+    Readings and hours go by the rules (RetentionRule), entries as received once no device keeps
+    readings that they could explain or give anew. Days and months stay.
     """
     store = get_store()
     store.prepare(now)
     dropped = store.drop(cuts(now))
-    received_days: int | None = getattr(settings, "KEEP_RECEIVED_DAYS", None)
-    received = 0
-    if received_days is not None:
-        received = store.drop_received_before(now - timedelta(days=received_days))
+    unneeded = _received_until()
+    received = 0 if unneeded is None else store.drop_received_before(unneeded)
     return Pruned(dropped, received)
 
 
@@ -106,6 +102,14 @@ def cuts(now: datetime) -> dict[int, Cut]:
         if readings is not None:
             found[device] = Cut(readings, hours)
     return found
+
+
+def _received_until() -> datetime | None:
+    """Up to when no device keeps readings; None while some device keeps all it has."""
+    kept = dict(KeptFrom.objects.values_list("device", "readings_from"))
+    begins = [kept.get(device) for device in Device.objects.values_list("pk", flat=True)]
+    known = [begin for begin in begins if begin is not None]
+    return min(known) - KEPT_LONGER if known and len(known) == len(begins) else None
 
 
 def effective_from(rules: Rules, now: datetime) -> datetime | None:

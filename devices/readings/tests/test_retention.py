@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.exceptions import ValidationError
-from django.test import override_settings
 
-from devices.models import Device, DeviceType, Metric
+from devices.models import Device, DeviceType, Metric, ThingSpeakChannel
 from devices.readings.charts import series
 from devices.readings.keeping import Cut, Kept
 from devices.readings.models import Received as Stored
@@ -249,19 +248,27 @@ def test_rules_that_cannot_work_are_refused(given: dict[str, int | None], words:
         RetentionRule(**given).full_clean()
 
 
-def test_entries_as_received_have_a_time_of_their_own(store: ReadingStore) -> None:
+def test_entries_as_received_stay_while_a_device_keeps_readings(store: ReadingStore) -> None:
     channel = source()
+    other = ThingSpeakChannel.objects.create(
+        device=device(), connection=channel.connection, channel_id=10
+    )
     entries = [
-        Received(channel.pk, channel.device_id, JANUARY + timedelta(days=day), day, {"field1": "1"})
+        Received(one.pk, one.device_id, JANUARY + timedelta(days=day), day, {"field1": "1"})
+        for one in (channel, other)
         for day in range(DAYS)
     ]
     store.write([], entries)
-
+    store.roll_up(NOW)
+    rule(28)
+    rule(None, community=other.device.community)
     prune(FAR)
-    assert Stored.objects.count() == DAYS
-    with override_settings(KEEP_RECEIVED_DAYS=30):  # from 1 May on
-        prune(NOW)
-    assert Stored.objects.earliest("at").at == datetime(2026, 5, 1, tzinfo=UTC)
+    assert Stored.objects.count() == 2 * DAYS
+
+    rule(58, community=other.device.community)  # from 3 April on, and two days more
+    prune(NOW)
+    assert Stored.objects.earliest("at").at == datetime(2026, 4, 1, tzinfo=UTC)
+    assert Stored.objects.latest("at").at == JANUARY + timedelta(days=DAYS - 1)
 
     store.write([], entries[:2])  # a late backfill brings an old month again
     assert Stored.objects.earliest("at").at == JANUARY
