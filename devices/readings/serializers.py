@@ -116,3 +116,31 @@ class MeasuresSerializer(serializers.Serializer[dict[str, Any]]):
         child=serializers.FloatField(), help_text="Seconds since 1970; a bucket's beginning."
     )
     measures = serializers.DictField(child=MeasureSerializer())
+
+
+class StaySerializer(serializers.Serializer[dict[str, Any]]):
+    """A state held without a break, start ≤ t < end."""
+
+    value = serializers.JSONField(help_text="Text, true or false, or a whole number.")
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+
+
+class LastedSerializer(serializers.Serializer[dict[str, Any]]):
+    """How long a state lasted in all."""
+
+    value = serializers.JSONField()
+    seconds = serializers.FloatField()
+
+
+class StatesSerializer(serializers.Serializer[dict[str, Any]]):
+    """The states of a metric in a range; what lies in no stay is not known."""
+
+    stays = StaySerializer(many=True)
+    lasted = LastedSerializer(many=True, help_text="The longest first.")
+    unknown_s = serializers.FloatField(
+        help_text="Seconds of the range of which no state is known: nothing was heard."
+    )
+    bridge_s = serializers.FloatField(
+        help_text="How far apart two readings were allowed to be for a state to hold between them."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from devices.readings.api.base import ReadingsView
-from devices.readings.api.charts import MeasuresView, SeriesView
+from devices.readings.api.charts import MeasuresView, SeriesView, StatesView
 from devices.readings.api.files import ExportView
 from devices.readings.api.single import DeviceLatestView, HistoriesView, HistoryView, LatestView
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("metrics/<int:pk>/history/", HistoryView.as_view(), name="metric-history"),
     path("metrics/<int:pk>/series/", SeriesView.as_view(), name="metric-series"),
     path("metrics/<int:pk>/measures/", MeasuresView.as_view(), name="metric-measures"),
+    path("metrics/<int:pk>/states/", StatesView.as_view(), name="metric-states"),
     path("devices/<uuid:uuid>/latest/", DeviceLatestView.as_view(), name="device-latest"),
     path("devices/<uuid:uuid>/export/", ExportView.as_view(), name="device-export"),
     path("histories/", HistoriesView.as_view(), name="histories"),

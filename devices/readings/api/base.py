@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from devices.models import Metric
 from devices.openapi import Schema
-from devices.readings.ranges import BadTime, parse_time
+from devices.readings.ranges import BadTime, parse_length, parse_time
 
 START = OpenApiParameter(
     "start", str, description="ISO 8601 or relative (-30m, -24h, -7d). Default: -24h. Inclusive."
@@ -58,6 +58,13 @@ class ReadingsView(GenericAPIView[Any]):
         if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= MOST):
             raise ValidationError({name: f"“{text}” is not a whole number from {least} to {MOST}."})
         return int(text)
+
+    def length(self, name: str, default: str = "1h") -> timedelta:
+        """A parameter that is a length of time. Raises ValidationError."""
+        try:
+            return parse_length(self.request.query_params.get(name, default))
+        except BadTime as error:
+            raise ValidationError({name: str(error)}) from error
 
     def range(self, now: datetime) -> tuple[datetime, datetime]:
         """The asked range of time. Raises ValidationError."""

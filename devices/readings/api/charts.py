@@ -1,8 +1,8 @@
-"""Charts and measures of a metric through the API."""
+"""Charts, measures and states of a metric through the API."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
 
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -14,10 +14,18 @@ from devices.readings.api.base import END, POINTS, START, OneMetricView
 from devices.readings.charts import series
 from devices.readings.instants import to_millisecond, to_ms
 from devices.readings.measuring import INTEGRALS, STATISTICS, NoSuchMeasure, measure
-from devices.readings.ranges import BadTime, parse_length
+from devices.readings.represent import iso
 from devices.readings.samples import AggregateRequest, Tier
-from devices.readings.serializers import MeasuresSerializer, SeriesSerializer
+from devices.readings.serializers import MeasuresSerializer, SeriesSerializer, StatesSerializer
+from devices.readings.staying import TooManyStays, states
 from devices.readings.store import NotKept, NotNumeric, TooManyBuckets
+
+BRIDGE = OpenApiParameter(
+    "bridge",
+    str,
+    description="How far apart two readings may be (5m, 2h) for what lies between them to count. "
+    "Default: three times what is expected between two readings.",
+)
 
 
 class SeriesView(OneMetricView):
@@ -81,12 +89,7 @@ class MeasuresView(OneMetricView):
             "hour, integral the volume of a flow, the energy of a power or the time on, known the "
             "seconds of a bucket of which its line is known.",
         ),
-        OpenApiParameter(
-            "bridge",
-            str,
-            description="How far apart two readings may be (5m, 2h) for the line between them to "
-            "count. Default: three times what is expected between two readings.",
-        ),
+        BRIDGE,
     )
 
     @extend_schema(parameters=[*parameters])
@@ -120,9 +123,37 @@ class MeasuresView(OneMetricView):
             }
         )
 
-    def length(self, name: str) -> Any:
-        """A parameter that is a length of time. Raises ValidationError."""
+
+class StatesView(OneMetricView):
+    """The states of one metric: text, on and off, or whole numbers."""
+
+    serializer_class = StatesSerializer
+    parameters = (START, END, BRIDGE)
+
+    @extend_schema(parameters=[*parameters])
+    def get(self, request: Request, pk: int) -> Response:
+        """Which state held from when to when, and how long each lasted in all."""
+        metric = self.get_object()
+        since, until = self.range(to_millisecond(timezone.now()))
+        bridge = self.length("bridge") if "bridge" in request.query_params else None
         try:
-            return parse_length(self.request.query_params.get(name, "1h"))
-        except BadTime as error:
-            raise ValidationError({name: str(error)}) from error
+            found = states(metric, since, until, bridge)
+        except NoSuchMeasure as error:
+            raise ValidationError({"metric": str(error)}) from error
+        except (NotKept, TooManyStays) as error:
+            raise ValidationError({"start": str(error)}) from error
+        longest = sorted(found.lasted.items(), key=lambda one: one[1], reverse=True)
+        known = sum(found.lasted.values(), timedelta())
+        return Response(
+            {
+                "stays": [
+                    {"value": stay.value, "start": iso(stay.since), "end": iso(stay.until)}
+                    for stay in found.stays
+                ],
+                "lasted": [
+                    {"value": value, "seconds": lasted.total_seconds()} for value, lasted in longest
+                ],
+                "unknown_s": (until - since - known).total_seconds(),
+                "bridge_s": found.bridge.total_seconds(),
+            }
+        )

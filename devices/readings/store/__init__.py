@@ -8,6 +8,7 @@ from datetime import datetime
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
+from devices.readings.store.aggregating import refuse_before
 from devices.readings.store.base import (
     NotKept,
     NotNumeric,
@@ -32,6 +33,7 @@ __all__ = [
     "UnknownMetric",
     "get_store",
     "make_room",
+    "refuse_before",
 ]
 
 _STORES: dict[str, SqlStore] = {
