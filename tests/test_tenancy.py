@@ -84,6 +84,8 @@ EXPECTED: dict[str, Rule] = {
     "metric-explanation": of_hill(REFUSED, "metric"),
     "metric-history": of_hill(REFUSED, "metric"),
     "metric-measures": of_hill(REFUSED, "metric"),
+    # It measures a number, which has no states: its own people are told so.
+    "metric-states": Rule(nobody=REFUSED, others=GONE, insiders="incomplete", args=("metric",)),
     "metric-series": of_hill(REFUSED, "metric"),
     "latest": OWN_DATA,
     "histories": Rule(nobody=REFUSED, others="incomplete"),  # metrics must be named
