@@ -32,6 +32,7 @@ from realtime.presenters.rows import (
     MetricValue,
     SourceView,
 )
+from realtime.presenters.timeline import timelines
 from realtime.way_in import Entry, SourceDetail, way_in
 
 RANGES = ("1h", "24h", "7d", "30d", "1y")
@@ -59,6 +60,7 @@ def device_context(request: HttpRequest, fleet: Fleet, live: Live) -> dict[str, 
         "completeness": completeness(
             [one.source.pk for one in seen.sources], seen.device.community.zone, fleet.now
         ),
+        "timelines": timelines(seen, fleet.now),
         "alerts": alerts,
         "reason_in_alerts": page.reason in [alert.text for alert in alerts],
         "rejections_url": refused.url if refused else None,
