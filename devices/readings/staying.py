@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from devices.models import DataType, Metric
 from devices.readings.measuring import NoSuchMeasure, usual_bridge
+from devices.readings.paging import all_readings
 from devices.readings.samples import HistoryRequest, Reading, Value
 from devices.readings.store import get_store, refuse_before
 
-PAGE = 5000
 MOST_STAYS = 5000
 
 
@@ -104,11 +104,5 @@ def _readings(
     yield from store.history(
         HistoryRequest(metric, since - bridge, since, limit=1, newest_first=True)
     )
-    after = None
-    while True:
-        page = store.history(HistoryRequest(metric, since, until, limit=PAGE, after=after))
-        yield from page
-        if len(page) < PAGE:
-            break
-        after = page[-1].at, page[-1].sequence
+    yield from all_readings(metric, since, until)
     yield from store.history(HistoryRequest(metric, until, until + bridge, limit=1))

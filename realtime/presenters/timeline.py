@@ -17,8 +17,6 @@ from realtime.presenters.cards import value_text
 from realtime.presenters.facts import SeenDevice
 
 SPAN = timedelta(hours=24)
-WIDTH = 1440
-"""Width of a strip in its own units: minutes."""
 TONES = 5
 """Colours for the states that lasted longest; all others share the last one."""
 _STATED = (DataType.BOOLEAN, DataType.TEXT)
@@ -26,7 +24,7 @@ _STATED = (DataType.BOOLEAN, DataType.TEXT)
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A state held, as a rectangle of the strip; `text` says it in words."""
+    """A state held, as a rectangle of the strip, in minutes since it begins; `text`: in words."""
 
     x: float
     width: float

@@ -13,19 +13,17 @@ from zoneinfo import ZoneInfo
 
 from devices.models import DataType, Device, Metric
 from devices.readings.instants import HOUR, hour_of
+from devices.readings.paging import all_readings
 from devices.readings.periods import day_span, month_span
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
-    HistoryRequest,
     Reading,
     Tier,
     Value,
 )
-from devices.readings.store import ReadingStore, get_store
+from devices.readings.store import get_store
 
-PAGE = 5_000
-"""Readings of one metric held in memory."""
 BUCKETS_AT_ONCE = 2_000
 _WIDTHS: dict[Tier, timedelta | Tier] = {
     Tier.HOUR: HOUR,
@@ -140,10 +138,10 @@ def _readings(
 
 
 def _reading_rows(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
-    store = get_store()
     places = {metric.pk: place for place, metric in enumerate(request.metrics)}
     merged = heapq.merge(
-        *(_pages(store, metric.pk, request) for metric in request.metrics), key=_identity
+        *(all_readings(one.pk, request.since, request.until) for one in request.metrics),
+        key=_identity,
     )
     for (at, sequence), readings in groupby(merged, key=_identity):
         cells: list[Value | None] = [None] * len(places)
@@ -154,18 +152,6 @@ def _reading_rows(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[Any,
 
 def _identity(reading: Reading) -> tuple[datetime, int]:
     return reading.at, reading.sequence
-
-
-def _pages(store: ReadingStore, metric: int, request: ExportRequest) -> Iterator[Reading]:
-    after = None
-    while True:
-        page = store.history(
-            HistoryRequest(metric, request.since, request.until, limit=PAGE, after=after)
-        )
-        yield from page
-        if len(page) < PAGE:
-            return
-        after = _identity(page[-1])
 
 
 def _buckets(

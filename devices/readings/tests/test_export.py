@@ -21,6 +21,7 @@ from django.db import connections
 from django.test import AsyncClient, Client
 
 from devices.models import DataType, Device, Membership, Metric
+from devices.readings import paging
 from devices.readings.export import table
 from devices.readings.samples import Sample, Tier
 from devices.readings.store import ReadingStore
@@ -72,7 +73,7 @@ def content(answer: Any) -> bytes:
 def test_csv_holds_every_reading_once_oldest_first(
     member: Client, tank: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "PAGE", 7)  # many pages, and one that ends with the readings
+    monkeypatch.setattr(paging, "PAGE", 7)  # many pages, and one that ends with the readings
 
     answer = fetch(member, tank, "as=csv")
     head, *rows = csv.reader(io.StringIO(content(answer).decode()))
