@@ -39,6 +39,10 @@ class NoSuchMeasure(ValueError):
     """A measure that does not exist, or that makes no sense of this metric; says why."""
 
 
+class PaceUnknown(NoSuchMeasure):
+    """Nobody said how often a metric is expected, so a gap cannot be told from the usual step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One measure by bucket: None where it has no value. `tier`: the coarsest that was read."""
@@ -105,7 +109,7 @@ def known() -> list[str]:
 def usual_bridge(metric: Metric) -> timedelta:
     """Three times what is expected between two readings.
 
-    By the metric's own word, else by how often its sources are asked. Raises NoSuchMeasure when
+    By the metric's own word, else by how often its sources are asked. Raises PaceUnknown when
     neither is known: nothing is guessed.
     """
     every = metric.expected_every_s
@@ -119,7 +123,7 @@ def usual_bridge(metric: Metric) -> timedelta:
             default=None,
         )
     if every is None:
-        raise NoSuchMeasure(
+        raise PaceUnknown(
             f"Nobody said how often “{metric.label}” is expected: a gap cannot be told from the "
             "usual step. Say how far apart readings may be with “bridge”, or state on the "
             "metric's page how often one is expected."

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from devices.alerts.state import duration
 from devices.models import DataType, Metric
-from devices.readings.measuring import NoSuchMeasure
+from devices.readings.measuring import PaceUnknown
 from devices.readings.samples import Value
 from devices.readings.staying import States, Stay, TooManyStays, states
 from devices.readings.store import NotKept
@@ -67,7 +67,13 @@ def _timeline(metric: Metric, now: datetime, zone: tzinfo) -> Timeline:
     since = now - SPAN
     try:
         found = states(metric, since, now, None)
-    except (NoSuchMeasure, NotKept, TooManyStays) as error:
+    except PaceUnknown:
+        return Timeline(
+            metric.label,
+            trouble="Nobody said how often it is expected, so silence cannot be told from a pause. "
+            "An operator can state it on the metric's page.",
+        )
+    except (NotKept, TooManyStays) as error:
         return Timeline(metric.label, trouble=str(error))
     tones = _tones(metric, found)
     unknown = SPAN - sum(found.lasted.values(), timedelta())
