@@ -143,6 +143,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["ENGINE"] = "devices.sqlite"
     _database["OPTIONS"] = {
         # One writer: taking the lock at the start avoids the upgrade that SQLite refuses.
         "transaction_mode": "IMMEDIATE",
