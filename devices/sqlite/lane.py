@@ -44,7 +44,8 @@ class Lane:
         """Wait until this connection may write; raises LaneBusy."""
         turn, lane = self._opened()
         give_up = time.monotonic() + self._patience
-        time.sleep(max(self._before - time.monotonic(), 0))
+        if (early := self._before - time.monotonic()) > 0:
+            time.sleep(early)
         _wait(turn, _QUEUED, give_up)
         try:
             _wait(lane, _NEXT, give_up)
