@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from benchmarks.filled import devices, execute
@@ -53,7 +54,8 @@ def run() -> Iterator[Figure]:
 
 def _fill(begins: datetime) -> None:
     """All channels at one time, then all at the next."""
-    partitions.ensure(ROWS.name, [partitions.month_of(begins)])
+    with transaction.atomic():
+        partitions.ensure(ROWS.name, [partitions.month_of(begins)])
     streams = sorted(set(Slot.objects.values_list("stream_id", flat=True)))
     numbers = ", ".join(f"50 + 40 * sin((n + s.id) / {700 + 90 * place}.0)"
                         for place in range(FIELDS))  # fmt: skip
@@ -83,7 +85,7 @@ def _pages(partition: str, metric: int, begins: datetime) -> float:
     return pages / max(1.0, rows / a_page)
 
 
-def _one(sql: str, *params: object) -> float:
+def _one(sql: str, *params: Any) -> float:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         ((value,),) = cursor.fetchall()
