@@ -23,6 +23,7 @@ from django.utils import timezone
 from devices.jobs import work_on_jobs
 from devices.models import Job, JobState, Source, ThingSpeakChannel
 from devices.models.job import UNFINISHED
+from devices.readings.imports.text import ENCODINGS, UnreadableFile
 from ingestion.equipment import equipment
 from ingestion.imports import api_job, csv_job
 from ingestion.imports.checking import check_file, first_choices, proposed_columns
@@ -31,7 +32,6 @@ from ingestion.imports.files import store_file
 from ingestion.imports.header import Header, read_header
 from ingestion.imports.report import report, warnings
 from ingestion.imports.tally import Tally
-from ingestion.imports.text import ENCODINGS, UnreadableFile
 from ingestion.imports.times import FORMS
 from ingestion.models import Import, ImportWay
 
