@@ -118,7 +118,7 @@ def test_days_are_those_of_the_community(
 def test_a_workbook_opens_with_its_readings(
     member: Client, tank: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devices.readings.export.formats.SHEET_ROWS", 101)
+    monkeypatch.setattr("devices.readings.export.workbook.SHEET_ROWS", 101)
     book = zipfile.ZipFile(io.BytesIO(content(fetch(member, tank, "as=xlsx"))))
 
     names = book.read("xl/workbook.xml").decode()
