@@ -1,0 +1,27 @@
+"""What a person chose for a file, as it is kept with the import and read again for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """`columns`: metric by title of the column, empty for one that is left out.
+
+    `replace`: readings that are stored with another value are overwritten.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    replace: bool = False
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """As `as_json` gave it; an empty mapping is: nothing was chosen."""
+        return cls(dict(stored.get("columns", {})), bool(stored.get("replace", False)))
+
+    def as_json(self) -> dict[str, Any]:
+        """For the database."""
+        return {"columns": dict(self.columns), "replace": self.replace}
