@@ -34,7 +34,7 @@ _WIDTHS: dict[Tier, timedelta | Tier] = {
 _SPANS = {
     Tier.HOUR: HOUR * BUCKETS_AT_ONCE,
     Tier.DAY: timedelta(days=BUCKETS_AT_ONCE),
-    Tier.MONTH: timedelta(days=30 * BUCKETS_AT_ONCE),
+    Tier.MONTH: timedelta(days=6 * BUCKETS_AT_ONCE),  # the store counts the days of a range
 }
 _BEGINNINGS: dict[Tier, Callable[[datetime, ZoneInfo], datetime]] = {
     Tier.HOUR: lambda at, zone: hour_of(at),

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+
+class NoChoice(ValueError):
+    """A text that should say what a column is does not; the message says how to write it."""
+
+
+def columns_of(said: Iterable[str]) -> dict[str, str]:
+    """`TITLE=metric_name` as pairs. Raises NoChoice."""
+    columns = {}
+    for text in said:
+        title, mark, metric = text.rpartition("=")
+        if not mark or not title.strip():
+            raise NoChoice(f"“{text}” does not say what a column is: write TITLE=metric_name.")
+        columns[title.strip()] = metric.strip()
+    return columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ def _delimiter(raw: BinaryIO, encoding: Encoding) -> str:
     lines = Lines(raw, encoding, encoding.start)
     while line := lines.next():
         if line.strip():
-            widths = {mark: len(next(csv.reader([line], delimiter=mark))) for mark in _DELIMITERS}
-            return max(_DELIMITERS, key=lambda mark: widths[mark])
+            return max(_DELIMITERS, key=lambda mark: _width(line, mark))
     raise UnreadableFile("The file is empty. Export it again.")
+
+
+def _width(line: str, mark: str) -> int:
+    """How many titles a line has; none where it cannot be read."""
+    try:
+        return len(next(csv.reader([line], delimiter=mark)))
+    except csv.Error:
+        return 0

@@ -21,7 +21,7 @@ from devices.readings.samples import HistoryRequest, Reading, Sample, Tier, Valu
 from devices.readings.store import get_store
 from devices.readings.tests.network import START, device
 
-SINCE, UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+SINCE, UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 KINDS = {
     "level_cm": ("Level", "cm", DataType.FLOAT),
     "depth_cm": ("Level", "cm", DataType.FLOAT),
@@ -59,11 +59,17 @@ class Tank:
             at = START + timedelta(minutes=number)
             self.write(at, number + 1, level_cm=number / 4, pump_on=bool(number % 2), state="ok")
 
-    def exported(self, form: str, tier: Tier = Tier.RAW, names: tuple[str, ...] = ()) -> bytes:
+    def exported(
+        self,
+        form: str,
+        tier: Tier = Tier.RAW,
+        names: tuple[str, ...] = (),
+        since: datetime = SINCE,
+    ) -> bytes:
         """As a file."""
         self.device.refresh_from_db()
         metrics = [one for name, one in self.metrics.items() if not names or name in names]
-        wanted = ExportRequest(self.device, metrics, SINCE, UNTIL, tier)
+        wanted = ExportRequest(self.device, metrics, since, UNTIL, tier)
         return b"".join(FORMATS[form].write(table_of(wanted)))
 
     def readings(self, name: str) -> list[Reading]:
