@@ -113,7 +113,7 @@ def example(one: Mapping[str, str]) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """A time for people, UTC."""
+    """A time for people, in the zone that it comes in."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 

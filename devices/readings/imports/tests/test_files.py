@@ -250,7 +250,7 @@ def test_the_same_row_twice_counts_once_and_a_contradiction_is_told(tank: Tank) 
 
 
 def test_a_workbook_saved_by_a_spreadsheet_is_read(tank: Tank, tmp_path: Path) -> None:
-    lines = [
+    lines: list[list[Any]] = [
         ["Time (Asia/Kolkata)", "Entry number", "level_cm", "Pump", "State"],
         [datetime(2026, 11, 20, 15, 30), 1, 2.5, True, "ok"],  # noqa: DTZ001
         [None, None, None, None, None],
