@@ -38,6 +38,7 @@ def findings_page(imported: ReadingImport, now: datetime) -> dict[str, Any]:
         "counts": {name: f"{getattr(tally, name):,}" for name in _COUNTS},
         "undecided": undecided,
         "nothing": not tally.readings,
+        "settled": not (tally.new or tally.differing),
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,7 +43,7 @@ class Column:
         return f"converted from {self.unit} to {self.metric.unit}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What becomes of each column of a file. Places are those of the cells; None: not there."""
 
@@ -58,7 +59,7 @@ class Plan:
         """Columns that somebody must decide about before anything is imported."""
         return [one for one in self.columns if one.problem]
 
-    @property
+    @cached_property
     def usable(self) -> list[tuple[int, Metric, Rule]]:
         """Place, metric and rule of each column that becomes readings."""
         return [

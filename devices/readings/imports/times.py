@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from devices.readings.imports.reasons import Reason, Refused
 from devices.readings.instants import EPOCH, to_millisecond
@@ -39,7 +39,10 @@ def zone_in(name: str) -> ZoneInfo | None:
 
 def zone_of(key: str) -> ZoneInfo | None:
     """The zone of that name; None when there is none."""
-    return ZoneInfo(key) if key in available_timezones() else None
+    try:
+        return ZoneInfo(key) if key else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is no zone either
+        return None
 
 
 def read_time(cell: Any, offset: Any, zone: ZoneInfo | None, now: datetime) -> datetime:
