@@ -29,9 +29,7 @@ def faults(page: Page, part: str) -> list[Any]:
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
 
 
-def test_an_export_is_brought_back_in(
-    living: LivingSite, browser: Browser, tmp_path: Path
-) -> None:
+def test_an_export_is_brought_back_in(living: LivingSite, browser: Browser, tmp_path: Path) -> None:
     page = living.person(browser, accept_downloads=True)
     open_device(page, living, 0)
     page.select_option(".device-files [name=as]", "xlsx")

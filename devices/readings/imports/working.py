@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from devices.readings.imports.rows import Content
 from devices.readings.imports.stepping import Position, next_portion
 from devices.readings.imports.text import UnreadableFile
 from devices.readings.models import ReadingImport
+from devices.readings.samples import Sample
 from devices.readings.store import get_store
 
 IMPORT, CHECK = "import_readings", "check_readings"
@@ -68,11 +69,15 @@ def import_step(job: Job, now: datetime) -> Progress:
     position = Position.of(job.cursor)
     with _step(imported, choices) as step:
         refuse_undecided(step.plan)
-        get_store().write(next_portion(step.content, position, step.target, now))
+        _store(next_portion(step.content, position, step.target, now))
         progress = _progress(position, step.content, replaced=choices.replace)
     if position.ended:
         forget_file(imported)
     return progress
+
+
+def _store(samples: Sequence[Sample]) -> None:
+    get_store().write(samples)
 
 
 def check_step(job: Job, now: datetime) -> Progress:

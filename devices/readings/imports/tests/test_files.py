@@ -360,3 +360,16 @@ def test_titles_are_told_apart_where_labels_are_the_same(tank: Tank) -> None:
     data = tank.exported("csv", names=("depth_cm",))
     assert data.splitlines()[0].endswith(b",Level (cm) [depth_cm]")
     assert counts(check(tank, data)) == (1, 0, {})
+
+
+def test_keys_in_a_file_are_shown_to_nobody(tank: Tank) -> None:
+    key = "CANARYKEY5678ABC"
+    found = check(
+        tank,
+        HEAD
+        + f"2026-11-20 15:30,1,{key},,api_key={key}\n"
+        + f"{key},2,1,,\n"
+        + f"2026-11-20 15:31,3,1,,,{key}\n",
+    )
+    assert counts(found)[2] == {"not_a_number": 1, "unreadable_time": 1, "no_row": 1}
+    assert key not in str(found)
