@@ -73,7 +73,7 @@ def test_the_pages_fit_a_phone_and_all_eyes(
     expect(page.locator("[name=_import]")).to_be_disabled()
     page.select_option("[name=column_0]", index=2)
     page.click("[name=_check]")
-    expect(page.locator(".import-refused").first).to_contain_text("The time is not written")
+    expect(page.locator(".import-refused").last).to_contain_text("The time is not written")
     page.wait_for_load_state("load")
     assert page.evaluate(OVERFLOW) <= 0
     assert faults(page, ".import") == []

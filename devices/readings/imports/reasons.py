@@ -39,10 +39,11 @@ class Reason(StrEnum):
 
 DETAILS = {
     Reason.NO_ROW: "This is no row of the table: it has more cells than the first line, or its "
-    "quotation marks do not match.",
+    "quotation marks do not match. Put a text that holds separators or line breaks in quotation "
+    "marks.",
     Reason.CUT_OFF: "The file ends in the middle of this row. Export it again; if the row is "
     "whole, put an empty line behind it.",
-    Reason.NO_TIME: "The row has no time.",
+    Reason.NO_TIME: "The row has no time. Write one, or take the row out.",
     Reason.UNREADABLE_TIME: "The time is not written as the export writes it, such as "
     "2026-11-20T15:30:00+05:30. A spreadsheet may have rewritten it: set the cells' format to "
     "yyyy-mm-dd hh:mm:ss and save again, or export again.",
@@ -53,23 +54,26 @@ DETAILS = {
     Reason.NONEXISTENT_TIME: "This time never happened in its zone: clocks were set forward over "
     "it. Probably it was written in another zone.",
     Reason.WRONG_OFFSET: "The offset beside the time cannot be read. It is written such as +05:30.",
-    Reason.BEFORE_1970: "The time is before 1970, so it cannot be a measurement.",
-    Reason.FUTURE_TIME: "The time lies in the future, so it cannot be a measurement.",
+    Reason.BEFORE_1970: "The time is before 1970, so it cannot be a measurement. Correct it, or "
+    "take the row out.",
+    Reason.FUTURE_TIME: "The time lies in the future, so it cannot be a measurement. Look at the "
+    "year and the zone.",
     Reason.BAD_ENTRY_NUMBER: "The entry number is no whole number from 0 on. A spreadsheet may "
-    "have rounded it.",
-    Reason.UNKNOWN_COLUMN: "The file's first line does not name this column.",
+    "have rounded it: export again and keep the column as it is.",
+    Reason.UNKNOWN_COLUMN: "The file's first line does not name all columns of this row. Add the "
+    "missing one there, with its unit.",
     Reason.REPEATED: "An earlier row has the same time and entry number with another value. Take "
     "the wrong one of the two out of the file.",
-    Reason.NOT_A_NUMBER: "This is not a plain number.",
-    Reason.NOT_FINITE: "This is no number that could be measured.",
+    Reason.NOT_A_NUMBER: "This is not a plain number. Correct the cell, or clear it.",
+    Reason.NOT_FINITE: "This is no number that could be measured. Clear the cell.",
     Reason.DECIMAL_COMMA: "The number has a decimal comma. Save the file with decimal points.",
     Reason.NOT_WHOLE: "The metric takes whole numbers only. Change its data type to keep "
     "fractions.",
-    Reason.TOO_LARGE: "The number is too large to be kept exactly.",
+    Reason.TOO_LARGE: "The number is too large to be kept exactly. Correct the cell, or clear it.",
     Reason.NOT_ON_OFF: "The metric is on or off: write true or false.",
     Reason.NOT_A_TEXT: "The metric takes texts, and the file has a number here: a spreadsheet may "
     "have changed 007 to 7. Set the cells' format to text.",
-    Reason.TOO_LONG_TEXT: f"The text is longer than {TEXT_LENGTH} characters.",
+    Reason.TOO_LONG_TEXT: f"The text is longer than {TEXT_LENGTH} characters. Shorten it.",
     Reason.UNREADABLE_TEXT: "The text holds characters that cannot be stored. Save the file as "
     "UTF-8.",
     Reason.FORMULA_ERROR: "The spreadsheet shows an error here. Correct its formula, or clear the "
