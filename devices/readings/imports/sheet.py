@@ -108,7 +108,7 @@ class _Rows:
         if self.first is None:
             self.first = begins
         written = attributes.get("r", "")
-        self._number = int(written) if written.isdecimal() else self._number + 1
+        self._number = int(written) if _is_count(written) else self._number + 1
         self._row = SheetRow(self._number, begins)
         self._column = -1
 
@@ -157,9 +157,14 @@ class _Rows:
         return reader(text)
 
     def _shared_text(self, text: str) -> str:
-        if not text.isdecimal() or int(text) >= len(self._shared):
+        if not _is_count(text) or int(text) >= len(self._shared):
             raise UnreadableFile(DAMAGED)
         return self._shared[int(text)]
+
+
+def _is_count(text: str) -> bool:
+    """Whether this is a number of rows or texts that a workbook can have."""
+    return text.isdecimal() and len(text) < 10
 
 
 def _number(text: str) -> float | int | Damage:

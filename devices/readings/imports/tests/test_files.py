@@ -286,6 +286,7 @@ def test_a_workbooks_errors_and_own_definitions_are_refused(tank: Tank, tmp_path
     for old, new in (
         ("<worksheet", '<!DOCTYPE x [<!ENTITY a "b">]><worksheet'),
         ("<v>0</v>", "<v>99</v>"),
+        ("<v>0</v>", f"<v>{'9' * 5000}</v>"),
         ('r="B2"', 'r="ZZZ2"'),
     ):
         with pytest.raises(UnreadableFile):
