@@ -10,6 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from devices.jobs import work_on_jobs
+from devices.readings.imports.files import forget_unused_files as forget_unused_readings
 from devices.readings.retention import prune as prune_readings
 from devices.readings.rollups import roll_up
 from ingestion import pulse
@@ -105,6 +106,7 @@ def run_prune() -> None:
     prune_readings(now)
     prune_logs(now)
     forget_unused_files(now)
+    forget_unused_readings(now)
     prune_counts(now)
 
 

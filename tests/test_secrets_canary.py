@@ -125,7 +125,7 @@ SECTIONS = {
         "fieldprofile",
         "priorityslack",
     ),
-    "readings": ("latest", "receivedentry"),
+    "readings": ("latest", "receivedentry", "readingimport"),
     "alerts": ("alert",),
 }
 

@@ -79,6 +79,9 @@ EXPECTED: dict[str, Rule] = {
     "device-latest": of_hill(REFUSED, "uuid"),
     "device-completeness": of_hill(REFUSED, "uuid"),
     "device-export": of_hill(REFUSED, "uuid"),
+    # A stranger's POST, tried in `test_tenancy_changes`, finds no such device.
+    "device-import": Rule(nobody=REFUSED, others="only POST", args=("uuid",)),
+    "import-detail": of_hill(REFUSED, "readingimport"),
     "metric-list": OWN_DATA,
     "metric-detail": of_hill(REFUSED, "metric"),
     "metric-explanation": of_hill(REFUSED, "metric"),

@@ -78,6 +78,7 @@ def admin_rule(name: str, route: str) -> Rule:
         "community": _community,
         "devicetype": _devicetype,
         "import": _import,
+        "readingimport": _import,
         "status": _status,
         "priorityslack": _slack,
         "gap": _gap,

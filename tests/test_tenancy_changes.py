@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -180,6 +181,38 @@ def test_a_former_version_is_never_saved_as_the_present(tenancy: Tenancy, who: s
     data = {"name": "Back again", "community": hill.community.pk, "type": hill.device.type_id}
     assert tenancy.client(who).post(path, data).status_code in (404, 405)
     assert Device.objects.get(pk=hill.device.pk).name == "Renamed"
+
+
+FILE = b"Time (UTC),Entry number,water_level_cm\n2026-01-01 05:30:00,1,20\n"
+
+
+@pytest.mark.parametrize("who", ["nobody", "stranger", "unattached", "member", "viewer"])
+def test_readings_are_imported_into_no_foreign_device(tenancy: Tenancy, who: str) -> None:
+    client, places = tenancy.client(who), tenancy.places
+    before = tenancy.fingerprint()
+    for dry_run in ("true", "false"):
+        for name in (places.url, places.missing):
+            parts = {"file": SimpleUploadedFile("r.csv", FILE), "dry_run": dry_run}
+            answer = client.post(name("device-import", "uuid"), parts)
+            sees = who in ("member", "viewer") and name == places.url
+            assert answer.status_code == (403 if sees or who == "nobody" else 404)
+            assert "Hill" not in answer.content.decode()
+    for device in (places.rows["device"], ""):
+        boxes = {"file": SimpleUploadedFile("r.jsonl", of_device(places.uuid)), "device": device}
+        answer = client.post(page("readingimport", "add", app="readings"), boxes)
+        assert answer.status_code in (200, 302, 403)
+        assert who in ("viewer", "member") or "Tank of Hill" not in answer.content.decode()
+    imported = page("readingimport", "change", places.rows["readingimport"], app="readings")
+    client.post(imported, {"_import": "1"})
+    assert tenancy.fingerprint() == before
+
+
+def of_device(uuid: str) -> bytes:
+    """A file of JSON lines that says it is of this device."""
+    columns = [{"name": name, "unit": ""} for name in ("time", "entry")]
+    columns.append({"name": "water_level_cm", "unit": "cm"})
+    row = {"time": "2026-01-01T05:30:00Z", "entry": 1, "water_level_cm": 20}
+    return f"{json.dumps({'device_uuid': uuid, 'columns': columns})}\n{json.dumps(row)}\n".encode()
 
 
 # Every box of the admin that searches rows: (app, model, field).

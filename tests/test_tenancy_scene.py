@@ -25,7 +25,12 @@ from django_celery_beat.models import (
 
 from devices.alerts.models import Alert, Kind, Severity
 from devices.models import CalibrationVersion, Job, Priority, Role
-from devices.readings.models import ReceivedEntry, RetentionRule, RollupEntry
+from devices.readings.models import (
+    ReadingImport,
+    ReceivedEntry,
+    RetentionRule,
+    RollupEntry,
+)
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
@@ -276,6 +281,9 @@ def rows_of(scene: Scene) -> dict[str, Any]:
         ).pk,
         "import": Import.objects.create(
             source=source, way="csv", file_name="Hill.csv", created_at=now
+        ).pk,
+        "readingimport": ReadingImport.objects.create(
+            device=hill.device, file_name="Hill.csv", created_at=now
         ).pk,
         "priorityslack": Priority.LOW.value,
         "entryledger": EntryLedger.objects.create(source=source).pk,

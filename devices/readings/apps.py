@@ -15,7 +15,13 @@ class ReadingsConfig(AppConfig):
     verbose_name = "Readings"
 
     def ready(self) -> None:
-        """Tell writers in all processes when a slot has gone."""
+        """Tell writers in all processes when a slot has gone; name our jobs."""
+        # They need models, which exist only now.
+        from devices import jobs
+        from devices.readings.imports import working
+
+        jobs.register(working.IMPORT, working.import_step)
+        jobs.register(working.CHECK, working.check_step)
         post_delete.connect(_slot_gone, sender="readings.Slot")
 
 

@@ -37,6 +37,7 @@ class Origin(StrEnum):
     LIVE = "live"
     BACKFILL = "backfill"
     PUSH = "push"
+    IMPORT = "import"
 
 
 class Tier(StrEnum):

@@ -22,13 +22,13 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from devices.admin.base import ScopedAdmin, link
+from devices.masking import shown
 from devices.models import Source, ThingSpeakChannel
 from ingestion.drift.accepting import accept_field_names
 from ingestion.drift.fixes import CannotFix, Decision, Fix, apply, fitting, target_of
 from ingestion.drift.preview import Line, lines
 from ingestion.drift.rows import WaitingRows
 from ingestion.drift.telling import meaning
-from ingestion.entries import shown
 from ingestion.models import MappingPause
 
 SAMPLES = 6

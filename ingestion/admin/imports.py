@@ -15,6 +15,7 @@ from devices.admin.base import VisibleOnly, is_staff, operates_anything
 from devices.admin.job import panel_of
 from devices.models import ThingSpeakChannel
 from devices.models.job import UNFINISHED
+from devices.readings.imports.text import UnreadableFile
 from ingestion.admin.import_forms import ChoicesForm, UploadForm
 from ingestion.admin.logs import OfSource
 from ingestion.equipment import equipment
@@ -23,7 +24,6 @@ from ingestion.imports.checking import previews
 from ingestion.imports.choices import Choices
 from ingestion.imports.report import example, moment, ranges, reason_words, warnings
 from ingestion.imports.tally import Tally
-from ingestion.imports.text import UnreadableFile
 from ingestion.models import Import
 
 _PAGES = "admin/ingestion/import"

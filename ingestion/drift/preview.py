@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from devices.masking import shown
 from devices.models import FieldMapping
 from devices.readings.samples import Received
 from ingestion.drift.converting import converted
 from ingestion.drift.fixes import Fix, target_of
 from ingestion.drift.rows import WaitingRows
-from ingestion.entries import Entry, shown
+from ingestion.entries import Entry
 from ingestion.normalise import FieldRule, Value, normalise
 from ingestion.rules import calibrated_rule, mapping_rule
 

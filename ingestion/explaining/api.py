@@ -82,7 +82,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     sequence = serializers.IntegerField()
     value = serializers.JSONField()
     unit = serializers.CharField(allow_blank=True)
-    origin = serializers.CharField(help_text="live, backfill or push")
+    origin = serializers.CharField(help_text="live, backfill, push or import")
     revised = serializers.BooleanField()
     received = OriginSerializer(
         allow_null=True,

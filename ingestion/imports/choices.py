@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
+from devices.readings.imports.text import ENCODINGS, UnreadableFile
 from ingestion.imports.csv_export import Options
-from ingestion.imports.text import ENCODINGS, UnreadableFile
 from ingestion.imports.times import FORMS
 
 

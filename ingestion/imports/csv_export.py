@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
-from ingestion.entries import Entry, FieldValue, Reason, Refusal, shown, storable
+from devices.masking import shown
+from devices.readings.imports.text import Record, Records
+from ingestion.entries import Entry, FieldValue, Reason, Refusal, storable
 from ingestion.imports.header import CLOCK, NUMBER, TIME, Header, assigned, read_header
-from ingestion.imports.text import Record, Records
 from ingestion.imports.times import FORMS, Moment, TimeRules, read_export_time
 
 _LARGEST_NUMBER = 2**63 - 1

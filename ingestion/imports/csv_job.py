@@ -9,13 +9,13 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from devices.jobs import JobFailed, Progress
 from devices.models import Job
+from devices.readings.imports.text import UnreadableFile
 from ingestion.imports.checking import findings
 from ingestion.imports.choices import Choices
 from ingestion.imports.files import forget_file, open_file
 from ingestion.imports.portion import Target
 from ingestion.imports.report import report, sentence
 from ingestion.imports.stepping import Place, next_portion
-from ingestion.imports.text import UnreadableFile
 from ingestion.models import EventKind, Import, SourceEvent
 from ingestion.pipeline import ingest
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from ingestion.entries import shown
-from ingestion.imports.text import Encoding, Lines, UnreadableFile, encoding_of
+from devices.masking import shown
+from devices.readings.imports.text import Encoding, Lines, UnreadableFile, encoding_of
 from ingestion.sources.thingspeak import FIELDS
 
 TIME, CLOCK, NUMBER, IGNORED = "created_at", "clock", "entry_id", ""

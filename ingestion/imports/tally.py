@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from ingestion.entries import Entry, Reason, Refusal, shown
+from devices.masking import shown
+from ingestion.entries import Entry, Reason, Refusal
 from ingestion.imports.csv_export import Row
 from ingestion.imports.times import forms_that_read
 

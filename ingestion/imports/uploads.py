@@ -8,13 +8,13 @@ from pathlib import PurePath
 
 from django.contrib.auth.models import AnonymousUser, User
 
+from devices.masking import shown
 from devices.models import Source
-from ingestion.entries import shown
+from devices.readings.imports.text import UnreadableFile
 from ingestion.imports import csv_job
 from ingestion.imports.checking import AT_ONCE, check_file, first_choices
 from ingestion.imports.choices import Choices
 from ingestion.imports.files import open_file, store_file
-from ingestion.imports.text import UnreadableFile
 from ingestion.models import Import, ImportWay
 
 

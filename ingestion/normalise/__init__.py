@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text, shown
+from devices.masking import shown
+from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text
 from ingestion.normalise.rules import DataType, FieldRule, Stretch, Value, held_metrics
 from ingestion.normalise.values import ValueRefused, read
 

@@ -19,7 +19,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingestion.entries import Entry, FieldValue, Reason, Refusal, shown, storable
+from devices.masking import shown
+from ingestion.entries import Entry, FieldValue, Reason, Refusal, storable
 from ingestion.resilience.classify import EFFECTS, kind_of_status
 from ingestion.sources.base import (
     Facts,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ingestion.entries import Reason, Refusal, shown
+from devices.masking import shown
+from ingestion.entries import Reason, Refusal
 
 KEY = "ZX81QL3KSPECTRUM"
 

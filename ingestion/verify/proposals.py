@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import cast, get_args
 
 from devices import naming, units
-from ingestion.entries import Entry, shown
+from devices.masking import shown
+from ingestion.entries import Entry
 from ingestion.normalise import DataType, FieldRule, Value, normalise
 from ingestion.normalise.values import BOOLEAN_WORDS
 

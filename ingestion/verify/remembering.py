@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from devices.masking import shown
 from devices.models import ThingSpeakChannel
 from devices.secrets import SecretUnreadable
-from ingestion.entries import Entry, Reason, Refusal, shown
+from ingestion.entries import Entry, Reason, Refusal
 from ingestion.polling import Asked, Equipment, ask
 from ingestion.resilience.classify import Kind, Outcome
 from ingestion.resilience.freshcache import Fresh, FreshCache, NotFetched

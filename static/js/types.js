@@ -7,7 +7,7 @@
  * @property {string} at ISO 8601, UTC
  * @property {number|boolean|string} value
  * @property {number} [sequence]
- * @property {"live"|"backfill"|"push"|"cache"} [origin]
+ * @property {"live"|"backfill"|"push"|"import"|"cache"} [origin]
  *
  * @typedef {Object} DeviceState
  * @property {string} device uuid

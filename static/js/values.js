@@ -8,6 +8,7 @@ import { levelFrom, setLevel } from "./tank.js";
 
 const ORIGINS = /** @type {Record<string, string>} */ ({
   backfill: "filled in later",
+  import: "imported",
   cache: "cached",
 });
 

@@ -1,5 +1,5 @@
 """Readings in the admin: what the store holds, and how long it is kept."""
 
-from devices.readings.admin import lists, retention
+from devices.readings.admin import imports, lists, retention
 
-__all__ = ["lists", "retention"]
+__all__ = ["imports", "lists", "retention"]

@@ -7,6 +7,7 @@ from django.urls import path
 from devices.readings.api.base import ReadingsView
 from devices.readings.api.charts import MeasuresView, SeriesView, StatesView
 from devices.readings.api.files import ExportView
+from devices.readings.api.imports import DeviceImportView, ImportView
 from devices.readings.api.single import DeviceLatestView, HistoriesView, HistoryView, LatestView
 
 __all__ = ["ReadingsView", "urlpatterns"]
@@ -18,6 +19,8 @@ urlpatterns = [
     path("metrics/<int:pk>/states/", StatesView.as_view(), name="metric-states"),
     path("devices/<uuid:uuid>/latest/", DeviceLatestView.as_view(), name="device-latest"),
     path("devices/<uuid:uuid>/export/", ExportView.as_view(), name="device-export"),
+    path("devices/<uuid:uuid>/import/", DeviceImportView.as_view(), name="device-import"),
+    path("imports/<int:pk>/", ImportView.as_view(), name="import-detail"),
     path("histories/", HistoriesView.as_view(), name="histories"),
     path("latest/", LatestView.as_view(), name="latest"),
 ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import xlsxwriter
-
 from devices.readings.export.table import Kind, Table
+from devices.readings.export.workbook import workbook
+from devices.readings.formulas import marked
 
 PORTION = 1 << 16
-SHEET_ROWS = 1_048_576
-"""Rows that a spreadsheet's sheet can have; what is more goes to the next sheet."""
 _ROWS_AT_ONCE = 500
-_FORMULA = re.compile(r"[=@\t\r]|[+-][^0-9]")
 _DUCKDB_TYPES = {
     Kind.TIME: "TIMESTAMP WITH TIME ZONE",
     Kind.NUMBER: "DOUBLE",
@@ -68,9 +64,7 @@ def _cell(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and _FORMULA.match(value):
-        return "'" + value
-    return value
+    return marked(value) if isinstance(value, str) else value
 
 
 def _taken(text: io.StringIO) -> bytes:
@@ -107,50 +101,16 @@ def _line(document: dict[str, Any]) -> bytes:
 
 
 def _xlsx(table: Table) -> Iterator[bytes]:
-    """A workbook: readings, and what they are. Times without offset: spreadsheets know none."""
+    """A workbook: what it is, and readings."""
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
         file = Path(folder) / "readings.xlsx"
-        options = {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False}
-        with xlsxwriter.Workbook(file, options) as book:
-            moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
-            head = book.add_format({"bold": True})
-            about = book.add_worksheet("About")
-            about.set_column(0, 1, 28)
-            for place, (name, value) in enumerate(table.facts.items()):
-                about.write_string(place, 0, name)
-                about.write_string(place, 1, value)
-            _sheets(book, table, head, moment)
+        workbook(table, file)
         yield from _portions(file)
-
-
-def _sheets(book: Any, table: Table, head: Any, moment: Any) -> None:
-    number, line = 1, 1
-    sheet = _sheet(book, table.columns, head, number)
-    for row in table.rows:
-        if line == SHEET_ROWS:
-            number, line = number + 1, 1
-            sheet = _sheet(book, table.columns, head, number)
-        for place, value in enumerate(row):
-            if isinstance(value, datetime):
-                sheet.write_datetime(line, place, value.replace(tzinfo=None), moment)
-            elif value is not None:
-                sheet.write(line, place, value)
-        line += 1
-
-
-def _sheet(book: Any, columns: Any, head: Any, number: int) -> Any:
-    sheet = book.add_worksheet("Readings" if number == 1 else f"Readings {number}")
-    sheet.freeze_panes(1, 1)
-    sheet.set_column(0, 0, 20)
-    sheet.set_column(1, max(len(columns) - 1, 1), 18)
-    for place, column in enumerate(columns):
-        sheet.write_string(0, place, column.title, head)
-    return sheet
 
 
 def _parquet(table: Table) -> Iterator[bytes]:
     """Typed columns, compressed; units and facts in the file's own metadata."""
-    duckdb = _duckdb()
+    duckdb = duckdb_module()
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
         staged, file = Path(folder) / "rows.json", Path(folder) / "rows.parquet"
         with staged.open("wb") as lines:
@@ -168,7 +128,7 @@ def _parquet(table: Table) -> Iterator[bytes]:
         yield from _portions(file)
 
 
-def _duckdb() -> ModuleType:
+def duckdb_module() -> ModuleType:
     """DuckDB, which not every installation has. Raises FormatUnavailable."""
     try:
         return import_module("duckdb")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,14 +34,17 @@ _WIDTHS: dict[Tier, timedelta | Tier] = {
 _SPANS = {
     Tier.HOUR: HOUR * BUCKETS_AT_ONCE,
     Tier.DAY: timedelta(days=BUCKETS_AT_ONCE),
-    Tier.MONTH: timedelta(days=30 * BUCKETS_AT_ONCE),
+    Tier.MONTH: timedelta(days=6 * BUCKETS_AT_ONCE),  # the store counts the days of a range
 }
 _BEGINNINGS: dict[Tier, Callable[[datetime, ZoneInfo], datetime]] = {
     Tier.HOUR: lambda at, zone: hour_of(at),
     Tier.DAY: lambda at, zone: day_span(at, zone).bucket,
     Tier.MONTH: lambda at, zone: month_span(at, zone).bucket,
 }
-_STATISTICS = ("average", "minimum", "maximum", "count")
+STATISTICS = ("average", "minimum", "maximum", "count")
+ENTRY = "Entry number"
+TAKEN = {"Time", ENTRY, "UTC offset"}
+"""What columns are called that are no metric's."""
 
 
 class Kind(StrEnum):
@@ -129,12 +133,25 @@ def _time(zone: ZoneInfo) -> Column:
 def _readings(
     request: ExportRequest, zone: ZoneInfo
 ) -> tuple[list[Column], Iterator[tuple[Any, ...]]]:
-    columns = [_time(zone), Column("entry", "Entry number", "", Kind.WHOLE)]
+    columns = [_time(zone), Column("entry", ENTRY, "", Kind.WHOLE)]
+    titles = titles_of(list(request.device.metrics.all()))
     columns += [
-        Column(metric.name, str(metric), metric.unit, _KINDS[DataType(metric.data_type)])
+        Column(metric.name, titles[metric.pk], metric.unit, _KINDS[DataType(metric.data_type)])
         for metric in request.metrics
     ]
     return columns, _reading_rows(request, zone)
+
+
+def titles_of(metrics: Sequence[Metric]) -> dict[int, str]:
+    """What the columns of all of a device's metrics are called, by key: each differently.
+
+    Label and unit, with the name behind them where several share these.
+    """
+    shared = Counter(str(metric) for metric in metrics)
+    return {
+        one.pk: f"{one} [{one.name}]" if shared[str(one)] > 1 or one.label in TAKEN else str(one)
+        for one in metrics
+    }
 
 
 def _reading_rows(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[Any, ...]]:
@@ -160,7 +177,7 @@ def _buckets(
     metrics = [metric for metric in request.metrics if metric.data_type != DataType.TEXT]
     columns = [_time(zone)]
     for metric in metrics:
-        for statistic in _STATISTICS:
+        for statistic in STATISTICS:
             counting = statistic == "count"
             unit = "" if counting else metric.unit
             title = f"{metric.label} {statistic}" + (f" ({unit})" if unit else "")
@@ -189,7 +206,7 @@ def _bucket_rows(
 
 def _statistics(bucket: Bucket | None) -> list[float | int | None]:
     if bucket is None:
-        return [None] * len(_STATISTICS)
+        return [None] * len(STATISTICS)
     return [bucket.average, bucket.minimum, bucket.maximum, bucket.count]
 
 

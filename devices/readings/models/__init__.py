@@ -1,5 +1,6 @@
 """The tables of the time series. Only the store writes them; others speak in metrics."""
 
+from devices.readings.models.imports import ReadingImport, ReadingImportPiece
 from devices.readings.models.latest import Latest, LatestRow, LatestText
 from devices.readings.models.lists import ReceivedEntry, RollupEntry
 from devices.readings.models.retention import KeptFrom, RetentionRule
@@ -22,6 +23,8 @@ __all__ = [
     "Latest",
     "LatestRow",
     "LatestText",
+    "ReadingImport",
+    "ReadingImportPiece",
     "Received",
     "ReceivedEntry",
     "RetentionRule",

@@ -70,7 +70,19 @@ def ensure(table: str, months: Collection[Month]) -> None:
     missing = unsure - set(existing(table))
     if missing:
         _make(table, sorted(missing))
+        _notice(table, sorted(missing))
     known.update(unsure - ended)
+
+
+def _notice(table: str, months: Collection[Month]) -> None:
+    """Have this connection learn of partitions that another one attached.
+
+    News is read when a lock is taken that was not held, and the table's is held already: a
+    prepared INSERT, which looks nothing else up, would find no partition for its rows.
+    """
+    names = ", ".join(name_of(table, month) for month in months)
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE ONLY {names} IN ROW EXCLUSIVE MODE")
 
 
 def make_ahead(table: str, now: datetime) -> None:

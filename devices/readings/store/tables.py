@@ -8,7 +8,7 @@ from typing import Any
 
 from devices.readings.samples import Origin
 
-ORIGINS = {Origin.LIVE: 1, Origin.BACKFILL: 2, Origin.PUSH: 3}
+ORIGINS = {Origin.LIVE: 1, Origin.BACKFILL: 2, Origin.PUSH: 3, Origin.IMPORT: 4}
 """How a reading reached us, in two bytes."""
 ORIGIN_OF = {code: origin for origin, code in ORIGINS.items()}
 

@@ -118,7 +118,7 @@ def test_days_are_those_of_the_community(
 def test_a_workbook_opens_with_its_readings(
     member: Client, tank: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devices.readings.export.formats.SHEET_ROWS", 101)
+    monkeypatch.setattr("devices.readings.export.workbook.SHEET_ROWS", 101)
     book = zipfile.ZipFile(io.BytesIO(content(fetch(member, tank, "as=xlsx"))))
 
     names = book.read("xl/workbook.xml").decode()
@@ -214,3 +214,10 @@ def test_an_empty_range_is_an_empty_table(member: Client, tank: Device) -> None:
         query = f"as={form}&start=2001-01-01&end=2001-01-02"
         answer = member.get(f"/api/v1/devices/{tank.uuid}/export/?{query}")
         assert content(answer)
+
+
+def test_everything_there_is_can_be_asked_for_by_month(member: Client, tank: Device) -> None:
+    """As the page's «Everything» does: the store refuses ranges of so many days at once."""
+    with time_machine.travel(NOW, tick=False):
+        answer = member.get(f"/api/v1/devices/{tank.uuid}/export/?start=1970-01-01&tier=month")
+    assert len(content(answer).splitlines()) == 2

@@ -121,3 +121,25 @@ def test_a_copy_that_meets_what_another_writer_stored_looks_at_each_record(
 
     assert (list(result.new), result.unchanged) == (samples[:400], 600)
     assert store.held([level], START, START + timedelta(minutes=1)) == 1_000
+
+
+def test_a_month_made_in_the_middle_of_a_transaction_is_found_by_it(store: ReadingStore) -> None:
+    """The transaction holds the table already, so nothing tells it of what was attached since."""
+    owner = device()
+    (metric,) = metrics(owner, 1)
+    with transaction.atomic():
+        for number in range(150):
+            at = datetime(1971 + number // 12, number % 12 + 1, 5, tzinfo=UTC)
+            store.write([Sample(owner.pk, at, 1, {metric.pk: 1.0})])
+    assert store.held([metric.pk], datetime(1970, 1, 1, tzinfo=UTC), START) == 150
+
+
+def test_a_month_made_for_a_connection_that_has_written_before_is_found(
+    store: ReadingStore,
+) -> None:
+    owner = device()
+    (metric,) = metrics(owner, 1)
+    for number in range(40):
+        at = datetime(1985 + number // 12, number % 12 + 1, 5, tzinfo=UTC)
+        store.write([Sample(owner.pk, at, 1, {metric.pk: 1.0})])
+    assert store.held([metric.pk], datetime(1970, 1, 1, tzinfo=UTC), START) == 40

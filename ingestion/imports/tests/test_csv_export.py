@@ -14,10 +14,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from devices.readings.imports.text import LONGEST_RECORD, UnreadableFile
 from ingestion.imports.csv_export import Export
 from ingestion.imports.header import Proposed, propose
 from ingestion.imports.tests.files import HEAD, export, reasons, rows_of
-from ingestion.imports.text import LONGEST_RECORD, UnreadableFile
 
 AT = "2026-01-02T03:04:05Z"
 

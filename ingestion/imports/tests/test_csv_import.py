@@ -12,6 +12,7 @@ from django.db import connection
 
 from devices import jobs
 from devices.models import FieldMapping, Job, JobState, Metric
+from devices.readings.imports.text import UnreadableFile
 from devices.readings.models import KeptFrom, ReceivedEntry, Watermark
 from devices.readings.samples import HistoryRequest, Origin
 from devices.readings.store import get_store
@@ -31,7 +32,6 @@ from ingestion.imports.tests.scene import (
     stored,
     upload,
 )
-from ingestion.imports.text import UnreadableFile
 from ingestion.models import Import, ImportChunk, Rejection, SourceEvent
 from ingestion.pipeline import ingest
 

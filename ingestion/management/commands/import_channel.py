@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import time
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from django.core.management.base import (
-    BaseCommand,
-    CommandError,
-    CommandParser,
-    DjangoHelpFormatter,
-)
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from devices.jobs import work_on_jobs
-from devices.models import Job, JobState, Source, ThingSpeakChannel
-from devices.models.job import UNFINISHED
+from devices.commands import JobCommand
+from devices.models import Job, Source, ThingSpeakChannel
+from devices.readings.imports.text import ENCODINGS, UnreadableFile
 from ingestion.equipment import equipment
 from ingestion.imports import api_job, csv_job
 from ingestion.imports.checking import check_file, first_choices, proposed_columns
@@ -31,12 +22,10 @@ from ingestion.imports.files import store_file
 from ingestion.imports.header import Header, read_header
 from ingestion.imports.report import report, warnings
 from ingestion.imports.tally import Tally
-from ingestion.imports.text import ENCODINGS, UnreadableFile
 from ingestion.imports.times import FORMS
 from ingestion.models import Import, ImportWay
 
 SOME_REFUSED = 3
-TURN = timedelta(seconds=2)
 
 _FORMS = "\n".join(f"    {key:8}{form.label}" for key, form in FORMS.items())
 _HELP = f"""
@@ -51,19 +40,11 @@ forms for --times, when a spreadsheet has rewritten them:
 """
 
 
-class _Formatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):
-    """Django's help, with our own line breaks below the options."""
-
-
-class Command(BaseCommand):
+class Command(JobCommand):
     """Imports a CSV export of ThingSpeak, or fetches a channel's whole history."""
 
     help = "Import a channel: a CSV file, or everything the provider holds (--api)."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Django's parser, with the exit codes below the options."""
-        kwargs |= {"epilog": _HELP, "formatter_class": _Formatter}
-        return super().create_parser(prog_name, subcommand, **kwargs)
+    epilog = _HELP
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What is imported where, and what only a person can know about a file."""
@@ -125,7 +106,7 @@ class Command(BaseCommand):
                 job = _queue(file.name, raw, channel, choices, found)
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
-        self._follow(job, options)
+        self.follow(job, options)
         return sum((job.cursor.get("tally") or {}).get("refused", {}).values())
 
     def _dry_run(
@@ -137,7 +118,7 @@ class Command(BaseCommand):
             for place, one in proposed_columns(found).items()
         }
         said = {"Renamed columns, as they are read": columns} if columns else {}
-        self._print(
+        self.print(
             {
                 **report(tally, replaced=choices.replace),
                 **said,
@@ -161,47 +142,14 @@ class Command(BaseCommand):
         if found.estimate:
             said["Estimate"] = found.estimate.text
         if options["dry_run"]:
-            self._print(said, options)
+            self.print(said, options)
             return 0
         job = api_job.start_import(channel, found.entries, None, now).job
         if job is None:
             raise CommandError("The import could not be started.")
-        self._follow(job, options)
+        self.follow(job, options)
         refused: int = job.report.get("Newly refused", 0)
         return refused
-
-    # --- both ---------------------------------------------------------------------------------
-
-    def _follow(self, job: Job, options: Mapping[str, Any]) -> None:
-        """Carry the job on (as a worker may do beside us) and report its end."""
-        try:
-            while job.state in UNFINISHED:
-                if not work_on_jobs(timezone.now, TURN, only=job.pk):
-                    time.sleep(0.5)
-                job.refresh_from_db()
-                share = f"{job.percent} %" if job.percent is not None else f"{job.done:,}"
-                self.stderr.write(f"{job.done:,} {job.unit} done ({share}) {job.message}".rstrip())
-        except KeyboardInterrupt:
-            raise CommandError(
-                f"Left alone. Job {job.pk} goes on in the worker; the admin shows and stops it."
-            ) from None
-        if job.state != JobState.DONE:
-            raise CommandError(job.message or f"The job ended as {job.get_state_display()}.")
-        self._print(job.report, options)
-
-    def _print(self, said: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        if options["json"]:
-            self.stdout.write(json.dumps(said, indent=2, ensure_ascii=False))
-            return
-        for name, value in said.items():
-            if isinstance(value, Mapping):
-                value = [f"{key}: {one}" for key, one in value.items()]
-            if isinstance(value, list):
-                self.stdout.write(f"{name}:")
-                for one in value:
-                    self.stdout.write(f"  - {one}")
-            else:
-                self.stdout.write(f"{name}: {value}")
 
 
 def _channel(number: int | None, device: str | None) -> ThingSpeakChannel:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 LONGEST_RECORD = 32_768
-"""Characters of one row, line breaks inside quotation marks included; ThingSpeak's are below 4,000.
-"""
+"""Characters of one row, line breaks inside quotation marks included; exports' are below 4,000."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -63,11 +62,11 @@ def encoding_of(raw: BinaryIO, chosen: str = "") -> Encoding:
     raw.seek(0)
     head = raw.read(4096)
     if not head.strip(b"\0 \t\r\n"):
-        raise UnreadableFile("The file is empty. Export the channel again.")
+        raise UnreadableFile("The file is empty. Export it again.")
     if head[:4] == b"PK\x03\x04":
         raise UnreadableFile(
             "This is a spreadsheet or an archive (XLSX, ODS or ZIP), not a CSV file. Best upload "
-            "ThingSpeak's own CSV as it was downloaded; else save or unpack it as CSV first."
+            "the CSV as it was exported; else save or unpack it as CSV first."
         )
     newline = "\r" if b"\r" in head and b"\n" not in head else "\n"
     for mark, name in _BOMS:
@@ -82,7 +81,7 @@ def _without_mark(head: bytes) -> str:
     evens, odds = head[0::2].count(0), head[1::2].count(0)
     if max(evens, odds) > len(head) // 8:
         if min(evens, odds) > len(head) // 8:
-            raise UnreadableFile("This is no text file. Upload the CSV that ThingSpeak exports.")
+            raise UnreadableFile("This is no text file. Upload the CSV as it was exported.")
         return "utf-16-le" if odds > evens else "utf-16-be"
     return "utf-8"
 

@@ -1,0 +1,1 @@
+"""Bringing readings back in from files that the site itself exported."""

@@ -1,0 +1,62 @@
+"""A file's format, by what is in it and never by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import BinaryIO
+
+from devices.readings.imports.csv_table import CsvTable
+from devices.readings.imports.json_lines import JsonLines
+from devices.readings.imports.parquet import Parquet
+from devices.readings.imports.rows import OFFSET_NAMES, Content, Heading
+from devices.readings.imports.text import UnreadableFile
+from devices.readings.imports.workbook import Workbook
+
+_STRANGERS = {
+    b"\x1f\x8b": "The file is packed with gzip. Unpack it first.",
+    b"\xd0\xcf\x11\xe0": "This is a workbook of an old kind (XLS). Save it as XLSX or CSV.",
+    b"%PDF": "This is a PDF. Import the file that the site exported.",
+}
+_TIERS = ("hour", "day", "month")
+_STATISTIC = re.compile(r".+[ _](?:average|minimum|maximum|count)(?: \(.*\))?")
+
+
+@contextmanager
+def opened(raw: BinaryIO) -> Iterator[Content]:
+    """The file, opened. Raises UnreadableFile with what to do instead."""
+    raw.seek(0)
+    head = raw.read(512)
+    for mark, text in _STRANGERS.items():
+        if head.startswith(mark):
+            raise UnreadableFile(text)
+    with closing(_of_kind(head, raw)) as content:
+        _refuse_tiers(content.heading)
+        yield content
+
+
+def _of_kind(head: bytes, raw: BinaryIO) -> Content:
+    if head.startswith(b"PK\x03\x04"):
+        return Workbook(raw)
+    if head.startswith(b"PAR1"):
+        return Parquet(raw)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return JsonLines(raw)
+    return CsvTable(raw)
+
+
+def _refuse_tiers(heading: Heading) -> None:
+    """Hours, days and months are never taken: the site computes them from readings."""
+    tier = heading.facts.get("tier", "")
+    if tier in _TIERS or (not tier and _is_of_buckets(heading.names)):
+        raise UnreadableFile(
+            f"This file holds {tier + 's' if tier else 'hours, days or months'}, which the site "
+            "computes from readings by itself. Export single readings (tier raw) and import those."
+        )
+
+
+def _is_of_buckets(names: Sequence[str]) -> bool:
+    """Whether every column but the time is called as statistics are."""
+    titles = [name for name in names[1:] if name.lower() not in OFFSET_NAMES]
+    return len(titles) > 1 and all(map(_STATISTIC.fullmatch, titles))
