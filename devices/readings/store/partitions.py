@@ -70,7 +70,7 @@ def ensure(table: str, months: Collection[Month]) -> None:
     missing = unsure - set(existing(table))
     if missing:
         _make(table, sorted(missing))
-        _notice(table, sorted(missing))
+    _notice(table, sorted(unsure))
     known.update(unsure - ended)
 
 
