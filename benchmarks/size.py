@@ -62,7 +62,7 @@ def _fill(begins: datetime) -> None:
     execute(
         f"INSERT INTO {ROWS.name} (at, stream_id, origin, revised, sequence, {', '.join(NUMBERS)}) "
         f"SELECT %s + n * %s, s.id, 1, 0, n, {numbers} FROM generate_series(0, %s) n "
-        "CROSS JOIN unnest(%s::int[]) AS s(id)",
+        "CROSS JOIN unnest(%s::int[]) AS s(id) ORDER BY n, s.id",
         begins, EVERY, READINGS - 1, streams,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from devices.jobs import work_on_jobs
 from devices.readings.imports.files import forget_unused_files as forget_unused_readings
 from devices.readings.retention import prune as prune_readings
 from devices.readings.rollups import roll_up
+from devices.readings.store import get_store
 from ingestion import pulse
 from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
@@ -101,13 +102,14 @@ def run_count() -> None:
 
 @shared_task(name="ingestion.prune")
 def run_prune() -> None:
-    """Drop what has outlived its retention."""
+    """Drop what has outlived its retention; last, as it may fail or take long, tidy what stays."""
     now = timezone.now()
     prune_readings(now)
     prune_logs(now)
     forget_unused_files(now)
     forget_unused_readings(now)
     prune_counts(now)
+    get_store().put_in_order(now)
 
 
 @shared_task(name="ingestion.jobs", time_limit=180)

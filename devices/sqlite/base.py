@@ -104,3 +104,5 @@ def _enter(lane: Lane) -> None:
         lane.enter()
     except LaneBusy as error:
         raise sqlite3.OperationalError("database is locked") from error
+    except OSError as error:
+        raise sqlite3.OperationalError(f"no place in the queue of writers: {error}") from error
