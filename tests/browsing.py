@@ -47,6 +47,7 @@ class Troubles:
     loads: int = 0
 
     def watch(self, page: Page) -> None:
+        page.wait_for_load_state()  # a page shows its text before it tells that it is loaded
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("load", lambda _: self._count())
