@@ -18,6 +18,9 @@ env = environ.Env()
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
+# Readings that were dropped by age, where a retention rule says so (docs/retention.md).
+ARCHIVE_DIR = Path(env.str("ARCHIVE_DIR", default=str(DATA_DIR / "archive"))).resolve()
+
 
 def key_from(variable: str, file_name: str) -> str:
     """A key from the environment, else from its file in DATA_DIR; there is no default."""

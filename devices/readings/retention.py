@@ -100,7 +100,7 @@ def cuts(now: datetime) -> dict[int, Cut]:
             for days in (rule.readings_days, rule.hours_days)
         )
         if readings is not None:
-            found[device] = Cut(readings, hours)
+            found[device] = Cut(readings, hours, rule.archive)
     return found
 
 

@@ -40,9 +40,10 @@ class Origin(StrEnum):
 
 
 class Tier(StrEnum):
-    """Resolutions the store keeps."""
+    """Resolutions the store keeps; `archive`: single readings that stand in the archive."""
 
     RAW = "raw"
+    ARCHIVE = "archive"
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"

@@ -48,6 +48,10 @@ class NotKept(LookupError):
     """A request needs what was dropped by age; the text says from when on it is kept."""
 
 
+class ArchiveUnreadable(LookupError):
+    """A request needs a file of the archive that is missing or damaged; the text says which."""
+
+
 class TooMuch(ValueError):
     """A request asks for more readings at once than the caller wants in its memory."""
 

@@ -112,6 +112,10 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def gone_until(self, dropped_until: datetime) -> datetime:
+        """Up to when rows are really gone of an owner that `drop_of` dropped until then."""
+
+    @abstractmethod
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """What the rows of each month take up in these tables together, oldest first."""
 

@@ -5,20 +5,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
 from devices.models import DataType
 from devices.readings.samples import HistoriesRequest, Line, Value
+from devices.readings.store.archive import reading as archive
 from devices.readings.store.base import TooMuch, UnknownMetric
 from devices.readings.store.engine import Engine
-from devices.readings.store.tables import NUMBERS, ROWS, TEXTS
+from devices.readings.store.tables import NUMBERS, ROWS, TEXTS, Table
 
-Slots = Mapping[int, tuple[str, int | None, int]]
-"""Data type, stream and position of each metric."""
+_OWNER_COLUMNS = (("owner", "int8"), ("since", "timestamptz"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A metric's data type, stream and position, and up to when its readings are archived."""
+
+    data_type: str
+    stream: int | None
+    position: int
+    archived_until: datetime | None
+
+
+Slots = Mapping[int, _Slot]
 
 
 def histories(engine: Engine, request: HistoriesRequest) -> dict[int, Line]:
@@ -26,12 +40,28 @@ def histories(engine: Engine, request: HistoriesRequest) -> dict[int, Line]:
     slots = _slots(engine, request.metrics)
     found = dict.fromkeys(request.metrics, Line())
     room = request.most
-    for metric, line in _lines(engine, request, slots):
+    for metric, line in chain(_archived(request, slots), _lines(engine, request, slots)):
         room -= len(line.at)
         if room < 0:
             raise TooMuch(_too_much(request.most))
-        found[metric] = line
+        older = found[metric]
+        found[metric] = Line([*older.at, *line.at], [*older.values, *line.values])
     return found
+
+
+def _archived(request: HistoriesRequest, slots: Slots) -> Iterator[tuple[int, Line]]:
+    """What the archive holds of the range, metrics that are archived equally far at once."""
+    alike: dict[datetime, list[int]] = defaultdict(list)
+    for metric, slot in slots.items():
+        if slot.archived_until is not None and request.since < slot.archived_until:
+            alike[min(slot.archived_until, request.until)].append(metric)
+    for until, metrics in alike.items():
+        for metric, rows in archive.lines(metrics, request.since, until, request.most + 1):
+            if slots[metric].data_type in (DataType.BOOLEAN, DataType.TEXT):
+                yield metric, _sparse([(at, *value) for at, _, *value in rows], slots[metric])
+            else:
+                whole = slots[metric].data_type == DataType.INTEGER
+                yield metric, _line([at for at, *_ in rows], [row[1] for row in rows], whole)
 
 
 def _too_much(most: int) -> str:
@@ -41,11 +71,15 @@ def _too_much(most: int) -> str:
 def _slots(engine: Engine, metrics: Collection[int]) -> Slots:
     wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
     rows = engine.query(
-        f"SELECT m.id, m.data_type, s.stream_id, s.position FROM {wanted} "
-        "JOIN devices_metric m ON m.id = k.id LEFT JOIN readings_slot s ON s.metric_id = m.id",
+        f"SELECT m.id, m.data_type, s.stream_id, s.position, f.archived_until FROM {wanted} "
+        "JOIN devices_metric m ON m.id = k.id LEFT JOIN readings_slot s ON s.metric_id = m.id "
+        "LEFT JOIN readings_keptfrom f ON f.device_id = m.device_id",
         params,
     )
-    slots = {metric: (data_type, stream, position) for metric, data_type, stream, position in rows}
+    slots = {
+        metric: _Slot(data_type, stream, position, None if edge is None else engine.moment(edge))
+        for metric, data_type, stream, position, edge in rows
+    }
     missing = sorted(set(metrics) - slots.keys())
     if missing:
         raise UnknownMetric(f"No such metric: {', '.join(map(str, missing))}.")
@@ -54,14 +88,18 @@ def _slots(engine: Engine, metrics: Collection[int]) -> Slots:
 
 def _lines(engine: Engine, request: HistoriesRequest, slots: Slots) -> Iterator[tuple[int, Line]]:
     streams: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
-    sparse = []
-    for metric, (data_type, stream, position) in slots.items():
-        if data_type in (DataType.BOOLEAN, DataType.TEXT):
-            sparse.append(metric)
-        elif stream is not None:
-            streams[stream].append((metric, position, data_type == DataType.INTEGER))
+    sparse: dict[int, datetime] = {}
+    begins: dict[int, datetime] = {}
+    for metric, slot in slots.items():
+        since = max(request.since, slot.archived_until or request.since)
+        if slot.data_type in (DataType.BOOLEAN, DataType.TEXT):
+            sparse[metric] = since
+        elif slot.stream is not None:
+            whole = slot.data_type == DataType.INTEGER
+            streams[slot.stream].append((metric, slot.position, whole))
+            begins[slot.stream] = since
     if streams:
-        yield from _numbers(engine, request, streams)
+        yield from _numbers(engine, request, streams, begins)
     if sparse:
         yield from _texts(engine, request, slots, sparse)
 
@@ -70,11 +108,12 @@ def _numbers(
     engine: Engine,
     request: HistoriesRequest,
     streams: Mapping[int, Sequence[tuple[int, int, bool]]],
+    begins: Mapping[int, datetime],
 ) -> Iterator[tuple[int, Line]]:
     positions = sorted({position for some in streams.values() for _, position, _ in some})
     columns = ", ".join(f"r.{NUMBERS[position - 1]}" for position in positions)
     places = {position: place for place, position in enumerate(positions, start=2)}
-    for stream, rows in _rows(engine, request, ROWS.name, "stream_id", sorted(streams), columns):
+    for stream, rows in _rows(engine, request, ROWS, begins, columns):
         by_column = list(zip(*rows, strict=True))
         instants = [engine.moment(at) for at in by_column[1]]
         for metric, position, whole in streams[stream]:
@@ -92,42 +131,46 @@ def _line(instants: Sequence[datetime], values: Sequence[Any], whole: bool) -> L
 
 
 def _texts(
-    engine: Engine, request: HistoriesRequest, slots: Slots, metrics: Sequence[int]
+    engine: Engine, request: HistoriesRequest, slots: Slots, begins: Mapping[int, datetime]
 ) -> Iterator[tuple[int, Line]]:
-    for metric, rows in _rows(
-        engine, request, TEXTS.name, "metric_id", sorted(metrics), "r.text, r.flag"
-    ):
-        wants_flag = slots[metric][0] == DataType.BOOLEAN
-        instants: list[datetime] = []
-        values: list[Value] = []
-        for _, at, text, flag in rows:
-            value = flag if wants_flag else text
-            if value is not None:
-                instants.append(engine.moment(at))
-                values.append(bool(value) if wants_flag else value)
-        yield metric, Line(instants, values)
+    for metric, rows in _rows(engine, request, TEXTS, begins, "r.text, r.flag"):
+        told = [(engine.moment(at), text, flag) for _, at, text, flag in rows]
+        yield metric, _sparse(told, slots[metric])
+
+
+def _sparse(rows: Iterable[Sequence[Any]], slot: _Slot) -> Line:
+    """Those of (at, text, flag) that are of the metric's type."""
+    wants_flag = slot.data_type == DataType.BOOLEAN
+    instants: list[datetime] = []
+    values: list[Value] = []
+    for at, text, flag in rows:
+        value = flag if wants_flag else text
+        if value is not None:
+            instants.append(at)
+            values.append(bool(value) if wants_flag else value)
+    return Line(instants, values)
 
 
 def _rows(
     engine: Engine,
     request: HistoriesRequest,
-    table: str,
-    owner: str,
-    owners: Sequence[int],
+    table: Table,
+    begins: Mapping[int, datetime],
     columns: str,
 ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-    """The rows of each owner in the range, in order; raises TooMuch before it is in memory."""
-    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in owners])
-    source = engine.for_each(table, "r", f"r.{owner} = k.owner AND r.at >= %s AND r.at < %s")
+    """The rows of each owner from its instant on, in order; raises TooMuch before it is in memory.
+
+    An owner is what the first column of the table's key names.
+    """
+    owners = [[one, engine.instant(since)] for one, since in sorted(begins.items())]
+    wanted, params = engine.relation("k", _OWNER_COLUMNS, owners)
+    source = engine.for_each(
+        table.name, "r", f"r.{table.key[0]} = k.owner AND r.at >= k.since AND r.at < %s"
+    )
     rows = engine.many(
         f"SELECT k.owner, r.at, {columns} FROM {wanted} {source} "
         "ORDER BY k.owner, r.at, r.sequence LIMIT %s",
-        [
-            *params,
-            engine.instant(request.since),
-            engine.instant(request.until),
-            request.most + 1,
-        ],
+        [*params, engine.instant(request.until), request.most + 1],
     )
     if len(rows) > request.most:
         raise TooMuch(_too_much(request.most))

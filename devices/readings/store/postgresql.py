@@ -221,6 +221,10 @@ class PostgresqlEngine(Engine):
         """Whole months, for nothing where nobody keeps longer; else row by row of who does not."""
         return partitions.drop_of(table.name, table.key[0], until, done)
 
+    def gone_until(self, dropped_until: datetime) -> datetime:
+        """Whole months only."""
+        return partitions.month_of(dropped_until).begins
+
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """Of each month's partitions, with their indexes; rows as the planner believes."""
         return partitions.volumes([table.name for table in tables])

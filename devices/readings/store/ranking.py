@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from devices.readings.periods import clip
+from devices.readings.instants import EPOCH
+from devices.readings.periods import Span, clip
 from devices.readings.samples import PercentileRequest, Percentiles
 from devices.readings.store.aggregating import buckets_of, numeric_subject, refuse_before
+from devices.readings.store.archive import reading as archive
 from devices.readings.store.engine import Engine
+from devices.readings.store.reading import Subject, numbers
 from devices.readings.store.summary import pieces_of_readings
 
 _THOUSANDTHS = 1000
@@ -22,13 +27,41 @@ def percentiles(engine: Engine, request: PercentileRequest) -> list[Percentiles]
     shares = {_share(percent): percent for percent in request.percents}
     subject = numeric_subject(engine, request.metric)
     refuse_before(request.since, subject.kept.readings_from, "Percentiles need")
-    spans = [
-        (subject.metric, clip(span, request.since, request.until))
-        for span in buckets_of(request, subject.zone)
-    ]
-    if not spans or not shares:
+    if not shares:
         return []
-    pieces, params = pieces_of_readings(engine, spans, "m.id")
+    spans = [clip(span, request.since, request.until) for span in buckets_of(request, subject.zone)]
+    edge = subject.kept.archived_until or EPOCH
+    older = [span for span in spans if span.until <= edge]
+    across = [span for span in spans if span.since < edge < span.until]
+    newer = [span for span in spans if span.since >= edge]
+    return [
+        *archive.percentiles(subject.metric, subject.data_type, older, shares, _ALL),
+        *(one for span in across if (one := _across(engine, subject, span, shares)) is not None),
+        *_stored(engine, subject, newer, shares),
+    ]
+
+
+def _across(
+    engine: Engine, subject: Subject, span: Span, shares: Mapping[int, float]
+) -> Percentiles | None:
+    """The bucket that lies half in the archive: its values are sorted here, eight bytes each."""
+    values = array("d", (value for _, value in numbers(engine, subject, span.since, span.until)))
+    if not values:
+        return None
+    ordered = array("d", sorted(values))
+    count = len(ordered)
+    ranked = {shares[share]: ordered[(share * count - 1) // _ALL] for share in shares}
+    return Percentiles(span.bucket, count, ranked)
+
+
+def _stored(
+    engine: Engine, subject: Subject, spans: Sequence[Span], shares: Mapping[int, float]
+) -> list[Percentiles]:
+    """Buckets that the tables answer."""
+    if not spans:
+        return []
+    owned = [(subject.metric, span) for span in spans]
+    pieces, params = pieces_of_readings(engine, owned, "m.id")
     wanted, more = engine.relation("q", [("share", "int8")], [[share] for share in sorted(shares)])
     rows = engine.query(
         "SELECT bucket, n, share, value FROM (SELECT bucket, first AS value, "

@@ -131,6 +131,10 @@ class SqliteEngine(Engine):
             if before is not None and (owner not in done or before - done[owner] >= _DAY)
         )
 
+    def gone_until(self, dropped_until: datetime) -> datetime:
+        """To the row."""
+        return dropped_until
+
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """Counted; what a row takes is what was measured of such rows."""
         union = " UNION ALL ".join(f"SELECT at FROM {table.name}" for table in tables)

@@ -1,0 +1,176 @@
+"""A run of the archive: months of devices into files, and the files into the catalogue.
+
+A file counts once the catalogue names it, in the same transaction that says up to when its devices
+are archived; from that moment its readings are read from there, and their rows may go. Whatever is
+cut off before leaves a file that nobody knows, and the next run makes the same one again.
+"""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from devices.models import Metric
+from devices.readings.keeping import Trouble
+from devices.readings.models import ArchivedFile, ArchivedMetric, KeptFrom
+from devices.readings.store.archive import files
+from devices.readings.store.archive.writing import Named, Written, write
+from devices.readings.store.engine import Engine
+from devices.readings.store.partitions import Month, month_of
+from devices.readings.store.tables import ROWS, TEXTS
+
+log = structlog.get_logger(__name__)
+
+TOGETHER = 50
+"""Devices in one file: at eight values a minute, some hundred megabytes at the most."""
+Instants = Mapping[int, datetime]
+
+
+@dataclass(slots=True)
+class Run:
+    """Up to when each device is archived, how many readings that took, and what stopped it."""
+
+    until: dict[int, datetime] = field(default_factory=dict)
+    readings: int = 0
+    trouble: Trouble | None = None
+
+
+def archive(engine: Engine, until: Instants) -> Run:
+    """Archive the readings of each device before the beginning of a month.
+
+    Where another process is at it, or something is in the way, the run says how far it came.
+    """
+    run = Run(_archived(until))
+    groups = _groups(until, run.until)
+    if not groups:
+        return run
+    try:
+        with files.only_writer() as ours:
+            for devices, ends in groups if ours else ():
+                _archive(engine, devices, ends, run)
+    except files.ArchiveFailed as error:
+        run.trouble = error.trouble
+    return run
+
+
+def _archived(devices: Instants) -> dict[int, datetime]:
+    rows = KeptFrom.objects.filter(device__in=list(devices))
+    found = rows.values_list("device", "archived_until")
+    return {device: until for device, until in found if until is not None}
+
+
+def _groups(until: Instants, archived: Instants) -> list[tuple[list[int], datetime]]:
+    """Devices that have come equally far and go equally far, so many at a time."""
+    alike: dict[tuple[datetime | None, datetime], list[int]] = defaultdict(list)
+    for device, ends in sorted(until.items()):
+        begins = archived.get(device)
+        if begins is None or begins < ends:
+            alike[begins, ends].append(device)
+    return [
+        (devices[start : start + TOGETHER], ends)
+        for (_, ends), devices in alike.items()
+        for start in range(0, len(devices), TOGETHER)
+    ]
+
+
+def _archive(engine: Engine, devices: Sequence[int], until: datetime, run: Run) -> None:
+    """Month by month: each is in the catalogue before the next one is written."""
+    metrics = _named(devices)
+    after = run.until.get(devices[0])
+    while (at := _earliest(engine, metrics, after, until)) is not None:
+        month = month_of(at)
+        after = month.following.begins
+        written = write(engine, metrics, month)
+        _enter(engine, devices, month, written)
+        run.until |= dict.fromkeys(devices, after)
+        if written is not None:
+            run.readings += written.readings
+            log.info("archived", file=written.name, readings=written.readings, size=written.size)
+    with transaction.atomic():
+        _mark(engine, devices, until)
+    run.until |= dict.fromkeys(devices, until)
+
+
+def _named(devices: Sequence[int]) -> list[Named]:
+    rows = Metric.objects.filter(device__in=devices).order_by("pk")
+    return [
+        Named(metric, name, unit, str(uuid), device, stream, position)
+        for metric, name, unit, uuid, device, stream, position in rows.values_list(
+            "pk", "name", "unit", "device__uuid", "device__name", "slot__stream", "slot__position"
+        )
+    ]
+
+
+def _earliest(
+    engine: Engine, metrics: Sequence[Named], since: datetime | None, until: datetime
+) -> datetime | None:
+    """The first instant of any of the metrics in the range; None: there is none."""
+    owners = {
+        ROWS: {one.stream for one in metrics if one.stream is not None},
+        TEXTS: {one.metric for one in metrics},
+    }
+    found = []
+    for table, some in owners.items():
+        wanted, params = engine.relation("k", [("id", "int8")], [[one] for one in sorted(some)])
+        lower, bounds = ("", []) if since is None else ("r.at >= %s AND", [engine.instant(since)])
+        ((at,),) = engine.query(  # each owner's first row is found by the index
+            f"SELECT min(first) FROM (SELECT (SELECT min(r.at) FROM {table.name} r "
+            f"WHERE r.{table.key[0]} = k.id AND {lower} r.at < %s) AS first FROM {wanted}) AS some",
+            [*bounds, engine.instant(until), *params],
+        )
+        if at is not None:
+            found.append(engine.moment(at))
+    return min(found, default=None)
+
+
+@transaction.atomic
+def _enter(engine: Engine, devices: Sequence[int], month: Month, written: Written | None) -> None:
+    """Make the file part of the archive, and say that its devices are archived so far."""
+    if written is not None:
+        file, _ = ArchivedFile.objects.update_or_create(
+            name=written.name,
+            defaults={
+                "month": month.begins,
+                "readings": written.readings,
+                "size": written.size,
+                "checksum": written.checksum,
+                "written_at": timezone.now(),
+            },
+        )
+        file.metrics.all().delete()
+        there = set(
+            Metric.objects.filter(pk__in=[held.metric for held in written.metrics]).values_list(
+                "pk", flat=True
+            )
+        )
+        ArchivedMetric.objects.bulk_create(
+            ArchivedMetric(
+                file=file,
+                metric_id=held.metric,
+                readings=held.readings,
+                first_at=held.first_at,
+                last_at=held.last_at,
+            )
+            for held in written.metrics
+            if held.metric in there
+        )
+    _mark(engine, devices, month.following.begins)
+
+
+def _mark(engine: Engine, devices: Sequence[int], until: datetime) -> None:
+    """The archive is whole from where it was, unless readings have gone without it since."""
+    rows = list(KeptFrom.objects.select_for_update().filter(device__in=devices).order_by("device"))
+    for row in rows:
+        gone = None if row.dropped_until is None else engine.gone_until(row.dropped_until)
+        if row.archived_until is None or (gone is not None and gone > row.archived_until):
+            row.archived_from = gone
+        row.archived_until = until
+    KeptFrom.objects.bulk_update(rows, ["archived_from", "archived_until"], batch_size=200)
