@@ -38,6 +38,7 @@ class TroubleKind(StrEnum):
     FULL = "full"
     UNWRITABLE = "unwritable"
     DIFFERS = "differs"
+    IMPOSSIBLE = "impossible"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class Engine(ABC):
     """Records in one statement."""
     whole_months: bool
     """Whether dropping a month's rows is for nothing and frees their disk at once."""
+    archives: bool = False
+    """Whether months of readings can be archived; where not, a rule that asks for it drops none."""
     rolled_at_once: int
     """Device hours that the roller does in one transaction: how long others may have to wait."""
 

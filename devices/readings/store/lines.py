@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -17,58 +17,59 @@ from devices.readings.samples import HistoriesRequest, Line, Value
 from devices.readings.store.archive import reading as archive
 from devices.readings.store.base import TooMuch, UnknownMetric
 from devices.readings.store.engine import Engine
-from devices.readings.store.tables import NUMBERS, ROWS, TEXTS, Table
+from devices.readings.store.tables import NUMBERS, ROWS, TEXTS
 
-_OWNER_COLUMNS = (("owner", "int8"), ("since", "timestamptz"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """A metric's data type, stream and position, and up to when its readings are archived."""
-
-    data_type: str
-    stream: int | None
-    position: int
-    archived_until: datetime | None
-
-
-Slots = Mapping[int, _Slot]
+Slots = Mapping[int, tuple[str, int | None, int]]
+"""Data type, stream and position of each metric."""
+Edges = Mapping[int, datetime]
+"""Up to when readings of a metric come from the archive, of those that have any there."""
 
 
 def histories(engine: Engine, request: HistoriesRequest) -> dict[int, Line]:
     """See `ReadingStore.histories`."""
-    slots = _slots(engine, request.metrics)
-    found = dict.fromkeys(request.metrics, Line())
-    room = request.most
-    for metric, line in chain(_archived(request, slots), _lines(engine, request, slots)):
+    slots, edges = _slots(engine, request.metrics)
+    found = dict.fromkeys(request.metrics, Line()) | dict(_archived(request, slots, edges))
+    room = request.most - sum(len(line.at) for line in found.values())
+    for metric, line in _lines(engine, request, slots):
+        if metric in edges:
+            line = _from(line, edges[metric])
         room -= len(line.at)
         if room < 0:
-            raise TooMuch(_too_much(request.most))
+            break
         older = found[metric]
         found[metric] = Line([*older.at, *line.at], [*older.values, *line.values])
+    if room < 0:
+        raise TooMuch(_too_much(request.most))
     return found
 
 
-def _archived(request: HistoriesRequest, slots: Slots) -> Iterator[tuple[int, Line]]:
-    """What the archive holds of the range, metrics that are archived equally far at once."""
+def _from(line: Line, edge: datetime) -> Line:
+    """What of a line is not in the archive."""
+    place = bisect_left(line.at, edge)
+    return Line(line.at[place:], line.values[place:])
+
+
+def _archived(request: HistoriesRequest, slots: Slots, edges: Edges) -> Iterator[tuple[int, Line]]:
+    """What the archive holds of the range; metrics that are archived equally far, at once."""
     alike: dict[datetime, list[int]] = defaultdict(list)
-    for metric, slot in slots.items():
-        if slot.archived_until is not None and request.since < slot.archived_until:
-            alike[min(slot.archived_until, request.until)].append(metric)
+    for metric, edge in edges.items():
+        if request.since < edge:
+            alike[min(edge, request.until)].append(metric)
     for until, metrics in alike.items():
         for metric, rows in archive.lines(metrics, request.since, until, request.most + 1):
-            if slots[metric].data_type in (DataType.BOOLEAN, DataType.TEXT):
-                yield metric, _sparse([(at, *value) for at, _, *value in rows], slots[metric])
+            data_type = slots[metric][0]
+            if data_type in (DataType.BOOLEAN, DataType.TEXT):
+                yield metric, _sparse(((at, *rest) for at, _, *rest in rows), data_type)
             else:
-                whole = slots[metric].data_type == DataType.INTEGER
-                yield metric, _line([at for at, *_ in rows], [row[1] for row in rows], whole)
+                instants, numbers = [row[0] for row in rows], [row[1] for row in rows]
+                yield metric, _line(instants, numbers, data_type == DataType.INTEGER)
 
 
 def _too_much(most: int) -> str:
     return f"That is more than {most:,} readings at once. Ask for a shorter range or fewer metrics."
 
 
-def _slots(engine: Engine, metrics: Collection[int]) -> Slots:
+def _slots(engine: Engine, metrics: Collection[int]) -> tuple[Slots, Edges]:
     wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
     rows = engine.query(
         f"SELECT m.id, m.data_type, s.stream_id, s.position, f.archived_until FROM {wanted} "
@@ -76,30 +77,23 @@ def _slots(engine: Engine, metrics: Collection[int]) -> Slots:
         "LEFT JOIN readings_keptfrom f ON f.device_id = m.device_id",
         params,
     )
-    slots = {
-        metric: _Slot(data_type, stream, position, None if edge is None else engine.moment(edge))
-        for metric, data_type, stream, position, edge in rows
-    }
+    slots = {metric: (data_type, stream, place) for metric, data_type, stream, place, _ in rows}
     missing = sorted(set(metrics) - slots.keys())
     if missing:
         raise UnknownMetric(f"No such metric: {', '.join(map(str, missing))}.")
-    return slots
+    return slots, {row[0]: engine.moment(row[-1]) for row in rows if row[-1] is not None}
 
 
 def _lines(engine: Engine, request: HistoriesRequest, slots: Slots) -> Iterator[tuple[int, Line]]:
     streams: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
-    sparse: dict[int, datetime] = {}
-    begins: dict[int, datetime] = {}
-    for metric, slot in slots.items():
-        since = max(request.since, slot.archived_until or request.since)
-        if slot.data_type in (DataType.BOOLEAN, DataType.TEXT):
-            sparse[metric] = since
-        elif slot.stream is not None:
-            whole = slot.data_type == DataType.INTEGER
-            streams[slot.stream].append((metric, slot.position, whole))
-            begins[slot.stream] = since
+    sparse = []
+    for metric, (data_type, stream, position) in slots.items():
+        if data_type in (DataType.BOOLEAN, DataType.TEXT):
+            sparse.append(metric)
+        elif stream is not None:
+            streams[stream].append((metric, position, data_type == DataType.INTEGER))
     if streams:
-        yield from _numbers(engine, request, streams, begins)
+        yield from _numbers(engine, request, streams)
     if sparse:
         yield from _texts(engine, request, slots, sparse)
 
@@ -108,12 +102,11 @@ def _numbers(
     engine: Engine,
     request: HistoriesRequest,
     streams: Mapping[int, Sequence[tuple[int, int, bool]]],
-    begins: Mapping[int, datetime],
 ) -> Iterator[tuple[int, Line]]:
     positions = sorted({position for some in streams.values() for _, position, _ in some})
     columns = ", ".join(f"r.{NUMBERS[position - 1]}" for position in positions)
     places = {position: place for place, position in enumerate(positions, start=2)}
-    for stream, rows in _rows(engine, request, ROWS, begins, columns):
+    for stream, rows in _rows(engine, request, ROWS.name, "stream_id", sorted(streams), columns):
         by_column = list(zip(*rows, strict=True))
         instants = [engine.moment(at) for at in by_column[1]]
         for metric, position, whole in streams[stream]:
@@ -131,16 +124,18 @@ def _line(instants: Sequence[datetime], values: Sequence[Any], whole: bool) -> L
 
 
 def _texts(
-    engine: Engine, request: HistoriesRequest, slots: Slots, begins: Mapping[int, datetime]
+    engine: Engine, request: HistoriesRequest, slots: Slots, metrics: Sequence[int]
 ) -> Iterator[tuple[int, Line]]:
-    for metric, rows in _rows(engine, request, TEXTS, begins, "r.text, r.flag"):
-        told = [(engine.moment(at), text, flag) for _, at, text, flag in rows]
-        yield metric, _sparse(told, slots[metric])
+    for metric, rows in _rows(
+        engine, request, TEXTS.name, "metric_id", sorted(metrics), "r.text, r.flag"
+    ):
+        told = ((engine.moment(at), text, flag) for _, at, text, flag in rows)
+        yield metric, _sparse(told, slots[metric][0])
 
 
-def _sparse(rows: Iterable[Sequence[Any]], slot: _Slot) -> Line:
+def _sparse(rows: Iterable[tuple[Any, ...]], data_type: str) -> Line:
     """Those of (at, text, flag) that are of the metric's type."""
-    wants_flag = slot.data_type == DataType.BOOLEAN
+    wants_flag = data_type == DataType.BOOLEAN
     instants: list[datetime] = []
     values: list[Value] = []
     for at, text, flag in rows:
@@ -154,23 +149,23 @@ def _sparse(rows: Iterable[Sequence[Any]], slot: _Slot) -> Line:
 def _rows(
     engine: Engine,
     request: HistoriesRequest,
-    table: Table,
-    begins: Mapping[int, datetime],
+    table: str,
+    owner: str,
+    owners: Sequence[int],
     columns: str,
 ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-    """The rows of each owner from its instant on, in order; raises TooMuch before it is in memory.
-
-    An owner is what the first column of the table's key names.
-    """
-    owners = [[one, engine.instant(since)] for one, since in sorted(begins.items())]
-    wanted, params = engine.relation("k", _OWNER_COLUMNS, owners)
-    source = engine.for_each(
-        table.name, "r", f"r.{table.key[0]} = k.owner AND r.at >= k.since AND r.at < %s"
-    )
+    """The rows of each owner in the range, in order; raises TooMuch before it is in memory."""
+    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in owners])
+    source = engine.for_each(table, "r", f"r.{owner} = k.owner AND r.at >= %s AND r.at < %s")
     rows = engine.many(
         f"SELECT k.owner, r.at, {columns} FROM {wanted} {source} "
         "ORDER BY k.owner, r.at, r.sequence LIMIT %s",
-        [*params, engine.instant(request.until), request.most + 1],
+        [
+            *params,
+            engine.instant(request.since),
+            engine.instant(request.until),
+            request.most + 1,
+        ],
     )
     if len(rows) > request.most:
         raise TooMuch(_too_much(request.most))

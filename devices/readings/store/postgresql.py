@@ -33,6 +33,7 @@ class PostgresqlEngine(Engine):
 
     batch = 10_000
     whole_months = True
+    archives = True
     rolled_at_once = 2_000
 
     @contextmanager

@@ -27,6 +27,7 @@ class SqliteEngine(Engine):
 
     batch = 1_000
     whole_months = False
+    archives = True
     rolled_at_once = 250
 
     def hold_open(self) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from devices.models import DataType, Device, Metric
 from devices.readings.keeping import Cut, Dropped
@@ -29,7 +27,7 @@ from devices.readings.samples import (
     Value,
 )
 from devices.readings.store import ReadingStore
-from devices.readings.tests.network import device, metrics, undone
+from devices.readings.tests.network import device, metrics
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 APRIL = datetime(2026, 4, 1, tzinfo=UTC)

@@ -31,8 +31,6 @@ _TIMES = (
     "AND time < CAST(make_timestamp_ms(?) AS TIMESTAMPTZ)"
 )
 _OF_METRIC = f"FROM read_parquet(?) WHERE metric_id = ? AND {_TIMES}"
-_INSTANTS = (0, 8, 9)
-"""Places of a bucket's times among its statistics."""
 _CODES = {origin.value: ORIGINS[origin] for origin in Origin}
 
 
@@ -100,10 +98,13 @@ def summaries(metric: int, data_type: str, spans: Sequence[Span]) -> list[Bucket
         f"arg_max(v, (ms, sequence)), min(ms), max(ms) {joined} GROUP BY bucket ORDER BY bucket",
         params,
     )
-    return [
-        Bucket(*(from_ms(cell) if place in _INSTANTS else cell for place, cell in enumerate(row)))
-        for row in rows
-    ]
+    return [_bucket(row) for row in rows]
+
+
+def _bucket(row: Row) -> Bucket:
+    bucket, *statistics, first_at, last_at = row
+    values: list[Any] = [from_ms(bucket), *statistics, from_ms(first_at), from_ms(last_at)]
+    return Bucket(*values)
 
 
 def percentiles(

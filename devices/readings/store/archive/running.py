@@ -19,7 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from devices.models import Metric
-from devices.readings.keeping import Trouble
+from devices.readings.keeping import Trouble, TroubleKind
 from devices.readings.models import ArchivedFile, ArchivedMetric, KeptFrom
 from devices.readings.store.archive import files
 from devices.readings.store.archive.writing import Named, Written, write
@@ -31,6 +31,11 @@ log = structlog.get_logger(__name__)
 
 TOGETHER = 50
 """Devices in one file: at eight values a minute, some hundred megabytes at the most."""
+NOT_HERE = (
+    "Readings cannot be archived from the engine that keeps them here, so none were dropped by the "
+    "rules that ask for it. Take the archive out of these rules, or keep readings in SQLite or "
+    "PostgreSQL."
+)
 Instants = Mapping[int, datetime]
 
 
@@ -51,6 +56,9 @@ def archive(engine: Engine, until: Instants) -> Run:
     run = Run(_archived(until))
     groups = _groups(until, run.until)
     if not groups:
+        return run
+    if not engine.archives:
+        run.trouble = Trouble(TroubleKind.IMPOSSIBLE, NOT_HERE)
         return run
     try:
         with files.only_writer() as ours:
@@ -123,7 +131,7 @@ def _earliest(
         lower, bounds = ("", []) if since is None else ("r.at >= %s AND", [engine.instant(since)])
         ((at,),) = engine.query(  # each owner's first row is found by the index
             f"SELECT min(first) FROM (SELECT (SELECT min(r.at) FROM {table.name} r "
-            f"WHERE r.{table.key[0]} = k.id AND {lower} r.at < %s) AS first FROM {wanted}) AS some",
+            f"WHERE r.{table.key[0]} = k.id AND {lower} r.at < %s) AS first FROM {wanted}) AS f",
             [*bounds, engine.instant(until), *params],
         )
         if at is not None:
