@@ -80,14 +80,3 @@ class Survey:
 
     kept: Kept
     readings: int
-
-
-@dataclass(frozen=True, slots=True)
-class Archived:
-    """What the archive holds of a calendar month (UTC)."""
-
-    month: datetime
-    files: int
-    readings: int
-    size: int
-    """Bytes."""

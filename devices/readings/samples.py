@@ -49,6 +49,10 @@ class Tier(StrEnum):
     MONTH = "month"
 
 
+RESOLUTIONS = (Tier.RAW, Tier.HOUR, Tier.DAY, Tier.MONTH)
+"""What can be asked for. Where readings stand then is the store's business."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What one device said at one instant: the values of several of its metrics.

@@ -10,6 +10,7 @@ from django.db import connection
 
 from devices.readings.store.aggregating import refuse_before
 from devices.readings.store.base import (
+    ArchiveUnreadable,
     NotKept,
     NotNumeric,
     NotStorable,
@@ -24,6 +25,7 @@ from devices.readings.store.sql import SqlStore
 from devices.readings.store.sqlite import SqliteEngine
 
 __all__ = [
+    "ArchiveUnreadable",
     "NotKept",
     "NotNumeric",
     "NotStorable",

@@ -48,7 +48,7 @@ class NotKept(LookupError):
     """A request needs what was dropped by age; the text says from when on it is kept."""
 
 
-class ArchiveUnreadable(LookupError):
+class ArchiveUnreadable(NotKept):
     """A request needs a file of the archive that is missing or damaged; the text says which."""
 
 
