@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import time_machine
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
 
-from devices.models import DataType, Device, Metric
-from devices.readings.keeping import Cut, Dropped
-from devices.readings.models import ArchivedFile, Row, TextValue
-from devices.readings.paging import all_readings
-from devices.readings.samples import (
-    AggregateRequest,
-    Buckets,
-    HistoriesRequest,
-    HistoryRequest,
-    IntegralRequest,
-    Origin,
-    PercentileRequest,
-    Sample,
-    Tier,
-    Value,
+from devices.models import Metric
+from devices.readings.charts import series
+from devices.readings.keeping import Cut
+from devices.readings.models import ArchivedFile, KeptFrom, Row, TextValue
+from devices.readings.samples import AggregateRequest, HistoryRequest, Sample, Tier
+from devices.readings.store import NotKept, ReadingStore, get_store
+from devices.readings.tests.archived import (
+    APRIL,
+    CUT,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    NOW,
+    answers,
+    drop,
+    fill,
+    network,
 )
-from devices.readings.store import ReadingStore
-from devices.readings.tests.network import device, metrics
+from devices.readings.tests.network import device, metrics, undone
 
-JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
-APRIL = datetime(2026, 4, 1, tzinfo=UTC)
-NOW = datetime(2026, 5, 20, 7, 30, tzinfo=UTC)
-MONTHS_KEPT = datetime(2026, 4, 3, tzinfo=UTC)
-"""With two days more: everything before April goes."""
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DAY = timedelta(days=1)
+RANGES = [
+    (JANUARY - 3 * DAY, NOW),
+    (JANUARY + timedelta(days=19, minutes=197), FEBRUARY + timedelta(days=2, minutes=245)),
+    (APRIL - timedelta(days=9, minutes=13), APRIL + timedelta(days=9, minutes=3)),
+    (JANUARY, APRIL),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -44,126 +54,189 @@ def archive(settings: Any, tmp_path: Path) -> Iterator[Path]:
         yield settings.ARCHIVE_DIR
 
 
-def drop(store: ReadingStore, readings: datetime, hours: datetime | None = None) -> Dropped:
-    """Archive and drop what every device has of earlier times."""
-    devices = Device.objects.values_list("pk", flat=True)
-    return store.drop(dict.fromkeys(devices, Cut(readings, hours, archive=True)))
-
-
-def told(buckets: Buckets) -> list[tuple[Any, ...]]:
-    """What statistics say, whatever tier they are from; sums but for the last digits."""
-    return [
-        (
-            one.start,
-            one.count,
-            one.minimum,
-            one.maximum,
-            pytest.approx(one.sum, rel=1e-9, abs=1e-6),
-            pytest.approx(one.sum_of_squares, rel=1e-9, abs=1e-6),
-            (one.first, one.first_at),
-            (one.last, one.last_at),
-        )
-        for one in buckets.buckets
-    ]
-
-
-def answers(
-    store: ReadingStore, metric: Metric, since: datetime, until: datetime
-) -> dict[str, Any]:
-    """Everything that can be asked of single readings of a range."""
-    key = metric.pk
-    history = HistoryRequest(key, since, until, limit=7)
-    after = store.history(history)[-1:]
-    found: dict[str, Any] = {
-        "all": list(all_readings(key, since, until)),
-        "first": store.history(history),
-        "newest": store.history(HistoryRequest(key, since, until, limit=7, newest_first=True)),
-        "next": [
-            store.history(HistoryRequest(key, since, until, 5, newest, (one.at, one.sequence)))
-            for one in after
-            for newest in (False, True)
-        ],
-        "lines": store.histories(HistoriesRequest([key], since, until))[key],
-        "count": [store.survey(key, since, until, most).readings for most in (0, 3, 10_000)],
-        "completeness": None
-        if metric.data_type == "text"
-        else store.completeness(key, since, until),
-    }
-    if metric.data_type == DataType.TEXT:
-        return found
-    for width in (timedelta(minutes=10), timedelta(hours=6), timedelta(days=3), Tier.DAY,
-                  Tier.MONTH, None):  # fmt: skip
-        wanted = (key, since, until, width)
-        if width != timedelta(minutes=10) or until - since < timedelta(days=100):
-            found[f"buckets of {width}"] = told(store.aggregate(AggregateRequest(*wanted)))
-        found[f"percentiles of {width}"] = store.percentiles(
-            PercentileRequest(*wanted, percents=[0.5, 50, 99.9, 100])
-        ) if width != timedelta(minutes=10) else None  # fmt: skip
-        found[f"integrals of {width}"] = [
-            (one.start, pytest.approx(one.area), pytest.approx(one.change), one.known_s)
-            for one in store.integrate(
-                IntegralRequest(*wanted, bridge=timedelta(days=3))
-            ).buckets
-        ] if width != timedelta(minutes=10) else None  # fmt: skip
-    return found
-
-
-def network(store: ReadingStore, zone: str = "Asia/Kolkata") -> tuple[Device, list[Metric]]:
-    """A device with a metric of every type, and another device beside it."""
-    owner = device(zone)
-    kinds = [DataType.FLOAT, DataType.INTEGER, DataType.BOOLEAN, DataType.TEXT]
-    found = [metrics(owner, 1, kind)[0] for kind in kinds]
-    (other,) = metrics(device(), 1)
-    store.write([Sample(other.device_id, JANUARY, 1, {other.pk: 1.5})])
-    return owner, found
-
-
-def fill(store: ReadingStore, owner: Device, found: list[Metric]) -> None:
-    """Four and a half months, every seven hours and a bit, now and then two at once."""
-    level, count, pump, mode = (one.pk for one in found)
-    samples = []
-    for n in range(450):
-        at = JANUARY + timedelta(hours=7.3 * n, milliseconds=n)
-        values: dict[int, Value] = {level: n / 7, count: n % 5, pump: n % 3 == 0}
-        if n % 4 == 0:
-            values[mode] = f"mode {n % 3} “°”"
-        samples.append(Sample(owner.pk, at, n, values, Origin.BACKFILL if n % 2 else Origin.LIVE))
-        if n % 10 == 0:
-            samples.append(Sample(owner.pk, at, n + 10_000, {level: -n / 3}))
-    store.write(samples)
-    store.write([Sample(owner.pk, samples[5].at, samples[5].sequence, {level: 99.25})])  # revised
-    store.roll_up(NOW)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("hours", [None, datetime(2026, 2, 10, tzinfo=UTC), MONTHS_KEPT])
+@pytest.mark.parametrize("hours", [None, FEBRUARY + 9 * DAY, CUT])
 def test_every_answer_is_the_same_as_before(store: ReadingStore, hours: datetime | None) -> None:
-    owner, found = network(store)
-    fill(store, owner, found)
-    ranges = [
-        (JANUARY - timedelta(days=3), NOW),
-        (datetime(2026, 1, 20, 3, 17, tzinfo=UTC), datetime(2026, 2, 3, 4, 5, tzinfo=UTC)),
-        (APRIL - timedelta(days=9, minutes=13), APRIL + timedelta(days=9, minutes=3)),
-        (APRIL, NOW),
-        (JANUARY, APRIL),
-    ]
-    before = [answers(store, one, *bounds) for one in found for bounds in ranges]
+    found = network()
+    fill(store, found)
+    before = [answers(store, one, *bounds) for one in found for bounds in RANGES]
     latest = store.latest([one.pk for one in found])
-    held = store.held(Metric.objects.values_list("pk", flat=True), JANUARY, APRIL)
-    rows = Row.objects.count() + TextValue.objects.count()
+    held = store.held([one.pk for one in found], JANUARY, APRIL)
 
-    dropped = drop(store, MONTHS_KEPT, hours)
+    dropped = drop(store, CUT, hours)
 
-    assert dropped.trouble is None
-    assert dropped.archived == held
-    assert Row.objects.filter(at__lt=APRIL).count() == 0
-    assert TextValue.objects.filter(at__lt=APRIL).count() == 0
-    assert 0 < Row.objects.count() + TextValue.objects.count() < rows
-    after = [answers(store, one, *bounds) for one in found for bounds in ranges]
+    assert (dropped.trouble, dropped.archived) == (None, held)
+    assert not Row.objects.filter(at__lt=APRIL).exists()
+    assert not TextValue.objects.filter(at__lt=APRIL).exists()
+    assert Row.objects.exists()
+    after = [answers(store, one, *bounds) for one in found for bounds in RANGES]
     for old, new in zip(before, after, strict=True):
-        for name, answer in old.items():
-            assert new[name] == answer, name
+        for asked, answer in old.items():
+            assert new[asked] == answer, asked
     assert store.latest([one.pk for one in found]) == latest
-    assert sorted(ArchivedFile.objects.values_list("month", flat=True)) == [
-        JANUARY, datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC),
+    assert list(ArchivedFile.objects.values_list("month", flat=True)) == [JANUARY, FEBRUARY, MARCH]
+
+    assert drop(store, CUT, hours).archived == 0  # the second time there is nothing left to do
+
+
+_values = {"float": st.sampled_from([0.5, -3.25, 7.0]), "integer": st.integers(-2, 2),
+           "boolean": st.booleans(), "text": st.sampled_from(["", "open", "zu"])}  # fmt: skip
+
+
+@given(
+    said=st.lists(
+        st.tuples(
+            st.integers(0, 139 * 48), st.integers(0, 1),
+            st.fixed_dictionaries({}, optional=_values),
+        ),
+        max_size=50,
+    ),
+    zone=st.sampled_from(["UTC", "Asia/Kathmandu", "Europe/Berlin"]),
+    cuts=st.lists(st.integers(10, 139), min_size=1, max_size=2),
+    gone=st.integers(0, 139),
+    asked=st.tuples(st.integers(0, 100 * 24), st.integers(1, 60 * 24)),
+)  # fmt: skip
+@how(
+    max_examples=15,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_whatever_was_said_and_whenever_it_went(
+    store: ReadingStore, said: Any, zone: str, cuts: list[int], gone: int, asked: tuple[int, int]
+) -> None:
+    with undone():
+        found = network(zone)
+        by_type = {one.data_type: one.pk for one in found}
+        for half_hours, sequence, values in said:  # one by one: repeats revise
+            at = JANUARY + timedelta(minutes=30 * half_hours, milliseconds=sequence)
+            told = {by_type[kind]: value for kind, value in values.items()}
+            store.write([Sample(found[0].device_id, at, sequence, told)])
+        store.roll_up(NOW)
+        since = JANUARY + timedelta(hours=asked[0])
+        until = since + timedelta(hours=asked[1])
+        before = [answers(store, one, since, until) for one in found]
+
+        for cut in sorted(cuts):
+            hours = JANUARY + min(gone, cut) * DAY
+            assert drop(store, JANUARY + cut * DAY, hours).trouble is None
+
+        assert [answers(store, one, since, until) for one in found] == before
+
+
+def test_a_chart_says_what_comes_from_the_archive(store: ReadingStore) -> None:
+    found = network()
+    fill(store, found)
+    level = Metric.objects.select_related("device__community").get(pk=found[0].pk)
+    since, until = APRIL - 3 * DAY, APRIL + 3 * DAY
+    points = [series(level, since, until, many).points for many in (600, 20)]
+
+    drop(store)
+
+    for many, drawn in zip((600, 20), points, strict=True):
+        chart = series(level, since, until, many)
+        assert chart.points == drawn
+        assert all(one.until == other.since for one, other in pairwise(chart.parts))
+    single = series(level, since, until, 600)
+    assert [(one.tier, one.width) for one in single.parts] == [
+        (Tier.ARCHIVE, None), (Tier.RAW, None),
     ]  # fmt: skip
+    assert single.parts[0].until == APRIL
+    assert single.tier is Tier.ARCHIVE
+    half_hours = AggregateRequest(level.pk, since, until, timedelta(minutes=30))
+    assert store.aggregate(half_hours).tier is Tier.ARCHIVE
+
+
+def test_any_tool_can_open_the_files(store: ReadingStore, archive: Path) -> None:
+    found = network()
+    Metric.objects.filter(pk=found[0].pk).update(name="water_level_cm")
+    fill(store, found)
+    drop(store)
+
+    files = sorted(archive.rglob("*.parquet"))
+    assert [file.parent.name for file in files] == ["2026"] * 3
+    assert [file.name[:16] for file in files] == [
+        f"readings-2026-0{month}"[:16] for month in (1, 2, 3)
+    ]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+    with duckdb.connect() as tool:
+        tool.execute("SET TimeZone = 'UTC'")
+        rows = tool.execute(
+            "SELECT metric_id, device, device_name, metric, unit, CAST(time AS VARCHAR), sequence, "
+            "origin, revised, number, text, flag FROM read_parquet(?)", [str(files[0])]
+        ).fetchall()  # fmt: skip
+        packed = tool.execute(
+            "SELECT DISTINCT compression FROM parquet_metadata(?)", [str(files[0])]
+        ).fetchall()
+    assert packed == [("ZSTD",)]
+    identities = [(row[0], row[5], row[6]) for row in rows]
+    assert identities == sorted(identities)
+    level = [row for row in rows if row[3] == "water_level_cm"]
+    owner = found[0].device
+    assert level[2][1:5] == (str(owner.uuid), owner.name, "water_level_cm", "cm")
+    assert level[2][5:9] == ("2026-01-01 07:18:00.001+00", 1, "backfill", False)
+    assert level[2][9:] == (1 / 7, None, None)
+    assert [(row[8], row[9]) for row in level if row[6] == 4] == [(True, 99.25)]
+    assert {row[10] for row in rows if row[10]} == {f"mode {n} “°”" for n in range(3)}
+    assert {row[11] for row in rows if row[11] is not None} == {True, False}
+
+
+def test_a_metric_that_is_gone_is_never_shown_to_whoever_gets_its_number(
+    store: ReadingStore,
+) -> None:
+    level, *_ = found = network()
+    fill(store, found)
+    drop(store)
+    number, owner = level.pk, level.device
+    level.delete()
+    (newer,) = metrics(owner, 1)
+    assert newer.pk > number  # numbers are not given twice
+
+    other = Metric.objects.create(pk=number, device=owner, name="restored", label="By hand")
+    stranger = Metric.objects.create(pk=number + 10_000, device=device(), name="x", label="x")
+
+    for one in (newer, other, stranger):
+        assert store.history(HistoryRequest(one.pk, JANUARY, NOW)) == []
+    owner.delete()
+    assert not KeptFrom.objects.filter(device=owner.pk).exists()
+    assert store.history(HistoryRequest(stranger.pk, JANUARY, NOW)) == []
+
+
+def test_what_went_without_the_archive_leaves_a_hole_that_is_told(store: ReadingStore) -> None:
+    level, *_ = found = network()
+    fill(store, found)
+    owner = level.device_id
+    drop(store, FEBRUARY + 2 * DAY)  # January is archived
+    store.drop({owner: Cut(MARCH + 2 * DAY)})  # February is not
+    drop(store)  # March is again
+
+    kept = store.survey(level.pk, JANUARY, NOW, 1).kept
+    assert (kept.readings_from, kept.archived_until) == (MARCH, APRIL)
+    months = {one.at.month for one in store.history(HistoryRequest(level.pk, JANUARY, NOW))}
+    assert months == {1, 3, 4, 5}
+    exact = AggregateRequest(level.pk, MARCH, NOW, timedelta(minutes=30))
+    assert store.aggregate(exact).tier is Tier.ARCHIVE
+    with pytest.raises(NotKept, match="2026-03-01 00:00 UTC were dropped"):
+        store.aggregate(AggregateRequest(level.pk, JANUARY, MARCH, timedelta(minutes=30)))
+
+
+def test_who_keeps_longer_keeps_longer_and_who_wants_no_archive_has_none(
+    store: ReadingStore,
+) -> None:
+    archived, plain, forever = (network() for _ in range(3))
+    for found in (archived, plain, forever):
+        fill(store, found)
+    before = [answers(store, one, JANUARY, NOW) for one in (*archived, *forever)]
+
+    for _ in range(2):
+        store.drop(
+            {
+                archived[0].device_id: Cut(CUT, archive=True),
+                plain[0].device_id: Cut(CUT),
+            }
+        )
+
+    assert [answers(store, one, JANUARY, NOW) for one in (*archived, *forever)] == before
+    assert store.held([one.pk for one in archived], JANUARY, APRIL) == 0
+    left = get_store().history(HistoryRequest(plain[0].pk, JANUARY, NOW))
+    assert min(one.at for one in left) >= APRIL
+    with pytest.raises(NotKept):
+        store.aggregate(AggregateRequest(plain[0].pk, JANUARY, NOW, timedelta(minutes=30)))
