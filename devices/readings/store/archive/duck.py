@@ -18,13 +18,13 @@ log = structlog.get_logger(__name__)
 
 THREADS = 2
 MEMORY = "512MB"
-DAMAGED = (
-    duckdb.IOException,
-    duckdb.InvalidInputException,
-    duckdb.SerializationException,
-    duckdb.ConversionException,
+OURS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.OutOfMemoryException,
 )
-"""What a file that is gone or damaged raises. Anything else is a defect of ours."""
+"""What no file can be blamed for."""
 
 _open: dict[int, duckdb.DuckDBPyConnection] = {}
 """By process: threads do not outlive a fork."""
@@ -57,7 +57,9 @@ def read(names: Sequence[str], sql: str, params: Sequence[Any]) -> list[tuple[An
     paths = [str(path_of(name)) for name in names]
     try:
         return _cursor().execute(sql, [paths, *params]).fetchall()
-    except DAMAGED as error:
+    except OURS:
+        raise
+    except duckdb.Error as error:
         log.error("archive_unreadable", files=list(names), error=str(error))
         raise ArchiveUnreadable(_words(names)) from error
 

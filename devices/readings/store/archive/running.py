@@ -10,9 +10,9 @@ cut off before leaves a file that nobody knows, and the next run makes the same 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 from django.db import transaction
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 TOGETHER = 50
 """Devices in one file: at eight values a minute, some hundred megabytes at the most."""
+NEVER = datetime(1, 1, 2, tzinfo=UTC)
+"""Before all readings: a day after the first that can be written, for zones west of Greenwich."""
 NOT_HERE = (
     "Readings cannot be archived from the engine that keeps them here, so none were dropped by the "
     "rules that ask for it. Take the archive out of these rules, or keep readings in SQLite or "
@@ -53,12 +55,11 @@ def archive(engine: Engine, until: Instants) -> Run:
 
     Where another process is at it, or something is in the way, the run says how far it came.
     """
-    run = Run(_archived(until))
+    if until and not engine.archives:
+        return Run(trouble=Trouble(TroubleKind.IMPOSSIBLE, NOT_HERE))
+    run = Run(_begin(engine, until))
     groups = _groups(until, run.until)
     if not groups:
-        return run
-    if not engine.archives:
-        run.trouble = Trouble(TroubleKind.IMPOSSIBLE, NOT_HERE)
         return run
     try:
         with files.only_writer() as ours:
@@ -69,19 +70,31 @@ def archive(engine: Engine, until: Instants) -> Run:
     return run
 
 
-def _archived(devices: Instants) -> dict[int, datetime]:
-    rows = KeptFrom.objects.filter(device__in=list(devices))
-    found = rows.values_list("device", "archived_until")
-    return {device: until for device, until in found if until is not None}
+def _begin(engine: Engine, devices: Collection[int]) -> dict[int, datetime]:
+    """Up to when each device is archived. What is kept of it now counts as never to be lost: the
+    archive begins where readings have gone without it, or before all time.
+    """
+    if not devices:
+        return {}
+    with transaction.atomic():
+        rows = KeptFrom.objects.select_for_update().filter(device__in=devices).order_by("device")
+        found, begun = {}, []
+        for row in rows:
+            gone = None if row.dropped_until is None else engine.gone_until(row.dropped_until)
+            if row.archived_until is None or row.archived_until < (gone or NEVER):
+                row.archived_from, row.archived_until = gone, gone or NEVER
+                begun.append(row)
+            found[row.device_id] = row.archived_until
+        KeptFrom.objects.bulk_update(begun, ["archived_from", "archived_until"], batch_size=200)
+    return found
 
 
 def _groups(until: Instants, archived: Instants) -> list[tuple[list[int], datetime]]:
     """Devices that have come equally far and go equally far, so many at a time."""
-    alike: dict[tuple[datetime | None, datetime], list[int]] = defaultdict(list)
+    alike: dict[tuple[datetime, datetime], list[int]] = defaultdict(list)
     for device, ends in sorted(until.items()):
-        begins = archived.get(device)
-        if begins is None or begins < ends:
-            alike[begins, ends].append(device)
+        if device in archived and archived[device] < ends:
+            alike[archived[device], ends].append(device)
     return [
         (devices[start : start + TOGETHER], ends)
         for (_, ends), devices in alike.items()
@@ -92,18 +105,17 @@ def _groups(until: Instants, archived: Instants) -> list[tuple[list[int], dateti
 def _archive(engine: Engine, devices: Sequence[int], until: datetime, run: Run) -> None:
     """Month by month: each is in the catalogue before the next one is written."""
     metrics = _named(devices)
-    after = run.until.get(devices[0])
+    after = run.until[devices[0]]
     while (at := _earliest(engine, metrics, after, until)) is not None:
         month = month_of(at)
         after = month.following.begins
         written = write(engine, metrics, month)
-        _enter(engine, devices, month, written)
+        _enter(devices, month, written)
         run.until |= dict.fromkeys(devices, after)
         if written is not None:
             run.readings += written.readings
             log.info("archived", file=written.name, readings=written.readings, size=written.size)
-    with transaction.atomic():
-        _mark(engine, devices, until)
+    _mark(devices, until)
     run.until |= dict.fromkeys(devices, until)
 
 
@@ -118,7 +130,7 @@ def _named(devices: Sequence[int]) -> list[Named]:
 
 
 def _earliest(
-    engine: Engine, metrics: Sequence[Named], since: datetime | None, until: datetime
+    engine: Engine, metrics: Sequence[Named], since: datetime, until: datetime
 ) -> datetime | None:
     """The first instant of any of the metrics in the range; None: there is none."""
     owners = {
@@ -128,11 +140,11 @@ def _earliest(
     found = []
     for table, some in owners.items():
         wanted, params = engine.relation("k", [("id", "int8")], [[one] for one in sorted(some)])
-        lower, bounds = ("", []) if since is None else ("r.at >= %s AND", [engine.instant(since)])
         ((at,),) = engine.query(  # each owner's first row is found by the index
-            f"SELECT min(first) FROM (SELECT (SELECT min(r.at) FROM {table.name} r "
-            f"WHERE r.{table.key[0]} = k.id AND {lower} r.at < %s) AS first FROM {wanted}) AS f",
-            [*bounds, engine.instant(until), *params],
+            "SELECT min(first) FROM (SELECT (SELECT min(r.at) "
+            f"FROM {table.name} r WHERE r.{table.key[0]} = k.id AND r.at >= %s AND r.at < %s"
+            f") AS first FROM {wanted}) AS firsts",
+            [engine.instant(since), engine.instant(until), *params],
         )
         if at is not None:
             found.append(engine.moment(at))
@@ -140,7 +152,7 @@ def _earliest(
 
 
 @transaction.atomic
-def _enter(engine: Engine, devices: Sequence[int], month: Month, written: Written | None) -> None:
+def _enter(devices: Sequence[int], month: Month, written: Written | None) -> None:
     """Make the file part of the archive, and say that its devices are archived so far."""
     if written is not None:
         file, _ = ArchivedFile.objects.update_or_create(
@@ -170,15 +182,9 @@ def _enter(engine: Engine, devices: Sequence[int], month: Month, written: Writte
             for held in written.metrics
             if held.metric in there
         )
-    _mark(engine, devices, month.following.begins)
+    _mark(devices, month.following.begins)
 
 
-def _mark(engine: Engine, devices: Sequence[int], until: datetime) -> None:
-    """The archive is whole from where it was, unless readings have gone without it since."""
-    rows = list(KeptFrom.objects.select_for_update().filter(device__in=devices).order_by("device"))
-    for row in rows:
-        gone = None if row.dropped_until is None else engine.gone_until(row.dropped_until)
-        if row.archived_until is None or (gone is not None and gone > row.archived_until):
-            row.archived_from = gone
-        row.archived_until = until
-    KeptFrom.objects.bulk_update(rows, ["archived_from", "archived_until"], batch_size=200)
+def _mark(devices: Sequence[int], until: datetime) -> None:
+    """From now on readings before this are read from the archive."""
+    KeptFrom.objects.filter(device__in=devices).update(archived_until=until)

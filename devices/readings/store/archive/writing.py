@@ -117,7 +117,7 @@ def write(engine: Engine, metrics: Sequence[Named], month: Month) -> Written | N
                 return None
             size = file.stat().st_size
             name, checksum = files.publish(file, f"{month.year:04}-{month.month:02}")
-    except (OSError, *duck.DAMAGED, duckdb.OutOfMemoryException) as error:
+    except (OSError, duckdb.Error) as error:
         raise files.failed(error) from error
     return Written(name, checksum, size, held)
 
