@@ -26,6 +26,7 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "archive": Benchmark("benchmarks.archive", postgresql=True),
     "backfill": Benchmark("benchmarks.backfill", postgresql=True),
     "backfill-sqlite": Benchmark("benchmarks.backfill"),
     "chart": Benchmark("benchmarks.chart", postgresql=True),
