@@ -16,5 +16,8 @@ def struct(pairs: Mapping[str, str]) -> str:
 
 
 def options(facts: Mapping[str, str]) -> str:
-    """What follows COPY … TO a file: compressed, with facts in the file's own metadata."""
-    return f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {struct(facts)})"
+    """What follows COPY … TO a file: compressed, with facts in the file's own metadata.
+
+    The second version of the format keeps times as differences: a third smaller, faster to read.
+    """
+    return f"(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, KV_METADATA {struct(facts)})"

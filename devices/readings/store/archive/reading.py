@@ -9,8 +9,8 @@ metric alone. All ranges end at or before the instant up to which the metric's d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
-from itertools import groupby
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -31,6 +31,8 @@ _TIMES = (
     "AND time < CAST(make_timestamp_ms(?) AS TIMESTAMPTZ)"
 )
 _OF_METRIC = f"FROM read_parquet(?) WHERE metric_id = ? AND {_TIMES}"
+_IDENTITY = "(CAST(ms AS HUGEINT) * 18446744073709551616 + sequence)"
+"""Time and entry number as one whole number, in their order."""
 _CODES = {origin.value: ORIGINS[origin] for origin in Origin}
 
 
@@ -94,8 +96,8 @@ def summaries(metric: int, data_type: str, spans: Sequence[Span]) -> list[Bucket
     rows = duck.read(
         files,
         "SELECT bucket, count(*), min(v), max(v), sum(v), "
-        "sum(CASE WHEN abs(v) < 1e-150 THEN 0 ELSE v * v END), arg_min(v, (ms, sequence)), "
-        f"arg_max(v, (ms, sequence)), min(ms), max(ms) {joined} GROUP BY bucket ORDER BY bucket",
+        f"sum(CASE WHEN abs(v) < 1e-150 THEN 0 ELSE v * v END), arg_min(v, {_IDENTITY}), "
+        f"arg_max(v, {_IDENTITY}), min(ms), max(ms) {joined} GROUP BY bucket ORDER BY bucket",
         params,
     )
     return [_bucket(row) for row in rows]
@@ -146,13 +148,37 @@ def _in_spans(metric: int, data_type: str, spans: Sequence[Span]) -> tuple[list[
     kinds = "number IS NOT NULL"
     if data_type == DataType.BOOLEAN:
         kinds = "(number IS NOT NULL OR flag IS NOT NULL)"
+    readings = (
+        "(SELECT epoch_ms(time) AS ms, sequence, coalesce(number, CAST(flag AS DOUBLE)) AS v "
+        f"{_OF_METRIC} AND {kinds}) AS r"
+    )
+    params: list[Any] = [metric, to_ms(since), to_ms(until)]
+    width = _width(spans)
+    if width is not None:
+        begins = to_ms(spans[0].bucket)
+        bucket = f"r.ms - (r.ms - {begins}) % {width}"
+        return files, (f"FROM (SELECT {bucket} AS bucket, * FROM {readings})", params)
     columns = [[to_ms(at) for at in column] for column in zip(*spans, strict=True)]
     return files, (
-        "FROM (SELECT s.bucket, r.ms, r.sequence, r.v FROM (SELECT epoch_ms(time) AS ms, sequence, "
-        f"coalesce(number, CAST(flag AS DOUBLE)) AS v {_OF_METRIC} AND {kinds}) AS r ASOF JOIN "
+        f"FROM (SELECT s.bucket, r.* FROM {readings} ASOF JOIN "
         "(SELECT unnest(CAST(? AS BIGINT[])) AS bucket, unnest(CAST(? AS BIGINT[])) AS since, "
         "unnest(CAST(? AS BIGINT[])) AS until) AS s ON r.ms >= s.since WHERE r.ms < s.until)",
-        [metric, to_ms(since), to_ms(until), *columns],
+        [*params, *columns],
+    )
+
+
+def _width(spans: Sequence[Span]) -> int | None:
+    """Milliseconds of each bucket, where all are of one width without a gap; else None.
+
+    Counting then takes half the time of looking every reading's bucket up.
+    """
+    widths = {later.bucket - one.bucket for one, later in pairwise(spans)}
+    whole = all(one.until == later.since == later.bucket for one, later in pairwise(spans))
+    if len(widths) != 1 or not whole:
+        return None
+    (width,) = widths
+    return (
+        width // timedelta(milliseconds=1) if spans[-1].until - spans[-1].bucket <= width else None
     )
 
 
