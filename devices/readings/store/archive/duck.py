@@ -78,10 +78,10 @@ def _words(names: Sequence[str]) -> str:
     if missing:
         return (
             f"Readings of this time stand in the archive, and its file {missing[0]} is missing. "
-            "Put it back into the archive's directory (ARCHIVE_DIR) from your copy of it."
+            "Whoever runs this site can put it back into the archive's directory (ARCHIVE_DIR)."
         )
     return (
         "Readings of this time stand in the archive, and a file of it cannot be read "
-        f"({', '.join(names[:3])}): it is damaged, or this process may not open it. Put it back "
-        "into the archive's directory (ARCHIVE_DIR) from your copy of it."
+        f"({', '.join(names[:3])}): it is damaged, or this process may not open it. Whoever runs "
+        "this site can put a copy of it into the archive's directory (ARCHIVE_DIR)."
     )
