@@ -146,6 +146,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["ENGINE"] = "devices.sqlite"
     _database["OPTIONS"] = {
         # One writer: taking the lock at the start avoids the upgrade that SQLite refuses.
         "transaction_mode": "IMMEDIATE",
@@ -158,6 +159,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database.setdefault("CONN_MAX_AGE", 60)
     _database["CONN_HEALTH_CHECKS"] = True
+    # What readings are stored with is planned once, not for each batch.
+    _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: broker, streams, rate budget, breaker, cache --------------------------------------
