@@ -70,7 +70,19 @@ def ensure(table: str, months: Collection[Month]) -> None:
     missing = unsure - set(existing(table))
     if missing:
         _make(table, sorted(missing))
+    _see(table, unsure)
     known.update(unsure - ended)
+
+
+def _see(table: str, months: Collection[Month]) -> None:
+    """Make this connection see months that others may have attached.
+
+    A transaction that has used the table before goes by what it remembers of it, until it takes a
+    lock that it does not have; a row of these months takes the same locks.
+    """
+    names = ", ".join(name_of(table, month) for month in sorted(months))
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE")
 
 
 def make_ahead(table: str, now: datetime) -> None:

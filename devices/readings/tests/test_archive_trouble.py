@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from django.test import Client
 from devices.models import Metric
 from devices.readings.keeping import Cut, TroubleKind
 from devices.readings.models import ArchivedFile, ArchivedMetric, ArchiveState, RetentionRule
+from devices.readings.paging import all_readings
 from devices.readings.retention import prune
 from devices.readings.samples import HistoryRequest
 from devices.readings.store import ArchiveUnreadable, ReadingStore, dropping
@@ -29,10 +31,10 @@ from devices.readings.tests.archived import (
     FEBRUARY,
     JANUARY,
     NOW,
-    answers,
     drop,
     fill,
     network,
+    statistics,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +61,12 @@ def found(store: ReadingStore) -> list[Metric]:
 
 
 def everything(store: ReadingStore, found: list[Metric]) -> list[Any]:
-    return [answers(store, one, JANUARY, NOW) for one in found]
+    """Every reading, and statistics of whole months that no tier answers."""
+    level = found[0].pk
+    return [
+        *(list(all_readings(one.pk, JANUARY, NOW)) for one in found),
+        statistics(store, level, JANUARY, NOW, timedelta(days=30, minutes=30)),
+    ]
 
 
 def held(store: ReadingStore, found: list[Metric]) -> int:
