@@ -1,7 +1,5 @@
 """Percentiles, by nearest rank: the database sorts, so that any bucket fits the memory."""
 
-# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
-
 from __future__ import annotations
 
 from collections import defaultdict
@@ -11,7 +9,6 @@ from devices.readings.periods import clip
 from devices.readings.samples import PercentileRequest, Percentiles
 from devices.readings.store.aggregating import buckets_of, numeric_subject, refuse_before
 from devices.readings.store.engine import Engine
-from devices.readings.store.summary import pieces_of_readings
 
 _THOUSANDTHS = 1000
 _ALL = 100 * _THOUSANDTHS
@@ -28,18 +25,9 @@ def percentiles(engine: Engine, request: PercentileRequest) -> list[Percentiles]
     ]
     if not spans or not shares:
         return []
-    pieces, params = pieces_of_readings(engine, spans, "m.id")
-    wanted, more = engine.relation("q", [("share", "int8")], [[share] for share in sorted(shares)])
-    rows = engine.query(
-        "SELECT bucket, n, share, value FROM (SELECT bucket, first AS value, "
-        "row_number() OVER (PARTITION BY bucket ORDER BY first) AS place, "
-        f"count(*) OVER (PARTITION BY bucket) AS n FROM ({pieces}) AS pieces) AS ranked "
-        f"JOIN {wanted} ON place = (q.share * n + {_ALL - 1}) / {_ALL}",
-        [*params, *more],
-    )
     counts: dict[datetime, int] = {}
     values: dict[datetime, dict[float, float]] = defaultdict(dict)
-    for stored, count, share, value in rows:
+    for stored, count, share, value in engine.ranked(spans, sorted(shares), _ALL):
         bucket = engine.moment(stored)
         counts[bucket] = count
         values[bucket][shares[share]] = value

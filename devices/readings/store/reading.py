@@ -44,6 +44,11 @@ class Subject:
     expected_every_s: int | None
     kept: Kept
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its values stand in numeric slots."""
+        return self.data_type in (DataType.FLOAT, DataType.INTEGER)
+
 
 def subject_of(engine: Engine, metric: int) -> Subject:
     """Look a metric up; raises UnknownMetric."""
@@ -87,13 +92,19 @@ def history(engine: Engine, request: HistoryRequest) -> list[Reading]:
     subject = subject_of(engine, request.metric)
     if _unheard(subject):
         return []
-    select, params = _stored(subject)
+    select, params = _stored(engine, subject)
     sql, bounds = _page(engine, request)
+    mark = 1 << (subject.position - 1) if subject.is_number else 1
     return [
         Reading(
-            subject.metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
+            subject.metric,
+            engine.moment(at),
+            sequence,
+            value,
+            ORIGIN_OF[origin],
+            bool(revised & mark),
         )
-        for at, sequence, origin, revised, *stored in engine.query(
+        for at, sequence, origin, revised, *stored in engine.read(
             f"{select} {sql}", [*params, *bounds]
         )
         if (value := value_of(subject.data_type, *stored)) is not None
@@ -106,9 +117,9 @@ def survey(engine: Engine, metric: int, since: datetime, until: datetime, most: 
     since = max(since, subject.kept.readings_from or EPOCH)
     if since >= until or _unheard(subject):
         return Survey(subject.kept, 0)
-    select, params = _stored(subject)
+    select, params = _stored(engine, subject)
     # In order, although any would do: else the planner reads whole months to find a few rows.
-    ((count,),) = engine.query(
+    ((count,),) = engine.read(
         f"SELECT count(*) FROM ({select} AND at >= %s AND at < %s "
         "ORDER BY at, sequence LIMIT %s) AS few",
         [*params, engine.instant(since), engine.instant(until), most + 1],
@@ -122,12 +133,12 @@ def numbers(
     """The readings of a number or on/off metric (on is 1), in order, a page in memory at a time."""
     if _unheard(subject):
         return
-    select, params = _stored(subject)
+    select, params = _stored(engine, subject)
     after = None
     while True:
         request = HistoryRequest(subject.metric, since, until, limit=PAGE, after=after)
         sql, bounds = _page(engine, request)
-        rows = engine.query(f"{select} {sql}", [*params, *bounds])
+        rows = engine.read(f"{select} {sql}", [*params, *bounds])
         for at, _, _, _, number, _, flag in rows:
             yield engine.moment(at), float(flag) if number is None else number
         if len(rows) < PAGE:
@@ -137,23 +148,22 @@ def numbers(
 
 def _unheard(subject: Subject) -> bool:
     """Whether a number never came."""
-    return subject.data_type in (DataType.FLOAT, DataType.INTEGER) and subject.stream is None
+    return subject.is_number and subject.stream is None
 
 
-def _stored(subject: Subject) -> Query:
+def _stored(engine: Engine, subject: Subject) -> Query:
     """SELECT (at, sequence, origin, revised, number, text, flag) of the metric's readings."""
-    if subject.data_type in (DataType.FLOAT, DataType.INTEGER):
+    if subject.is_number:
         column = NUMBERS[subject.position - 1]
-        bit = 1 << (subject.position - 1)
         return (
-            f"SELECT at, sequence, origin, revised & {bit}, {column}, NULL, NULL FROM {ROWS.name} "
-            f"WHERE stream_id = %s AND {column} IS NOT NULL",
+            f"SELECT at, sequence, origin, revised, {column}, NULL, NULL "
+            f"FROM {engine.source(ROWS.name)} WHERE stream_id = %s AND {column} IS NOT NULL",
             [subject.stream],
         )
     column = "flag" if subject.data_type == DataType.BOOLEAN else "text"
     return (
-        f"SELECT at, sequence, origin, revised, NULL, text, flag FROM {TEXTS.name} "
-        f"WHERE metric_id = %s AND {column} IS NOT NULL",
+        "SELECT at, sequence, origin, revised, NULL, text, flag "
+        f"FROM {engine.source(TEXTS.name)} WHERE metric_id = %s AND {column} IS NOT NULL",
         [subject.metric],
     )
 

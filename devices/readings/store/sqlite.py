@@ -13,7 +13,7 @@ from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
-from devices.readings.store.engine import Engine
+from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import Key, Record, Table
 
 _HOUR_MS = 3_600_000
@@ -22,7 +22,7 @@ _ROW_BYTES = 112
 _KEY_TYPES = ("int8", "timestamptz", "int8")
 
 
-class SqliteEngine(Engine):
+class SqliteEngine(SqlRows):
     """SQLite lets one transaction write at a time, so that reading before writing is no race."""
 
     batch = 1_000
