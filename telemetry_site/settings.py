@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from devices.readings.address import Address
 from telemetry_site import logs, skin
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -155,6 +156,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database.setdefault("CONN_MAX_AGE", 60)
     _database["CONN_HEALTH_CHECKS"] = True
+# The big tables may be elsewhere: None, or the parts of READINGS_URL.
+READINGS_ADDRESS = Address.of(env.str("READINGS_URL", default=""))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: broker, streams, rate budget, breaker, cache --------------------------------------

@@ -71,9 +71,7 @@ def _summed(
     """Statistics by bucket, of whole hours from their tier and of the rest from readings."""
     if not hours and not readings:
         return []
-    rows = engine.summed(
-        Tier.HOUR, [(metric, span) for span in hours], [(metric, span) for span in readings]
-    )
+    rows = engine.summed(metric, Tier.HOUR, hours, readings)
     return [_bucket(engine, row[1:]) for row in rows]
 
 

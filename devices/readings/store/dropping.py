@@ -36,6 +36,7 @@ def drop(engine: Engine, cuts: Mapping[int, Cut]) -> Dropped:
     """See `ReadingStore.drop`."""
     readings = {key: cut.readings_before for key, cut in cuts.items() if cut.readings_before}
     hours = {key: cut.hours_before for key, cut in cuts.items() if cut.hours_before}
+    engine.sweep()
     _refuse_from_now_on(engine, readings, hours)
     drain(engine)
     gone = _drop_readings(engine)

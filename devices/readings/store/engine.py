@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 
 from devices.readings.keeping import Volume
+from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
 from devices.readings.store.tables import Key, Owned, Record, Table
 
@@ -62,12 +63,18 @@ class Rows(ABC):
         """The owners who have a row in `since` <= at <= `until` (as `instant` made them)."""
 
     @abstractmethod
-    def summed(self, tier: Tier, buckets: Sequence[Owned], readings: Sequence[Owned]) -> Stored:
-        """(metric, bucket, statistics) of metrics, of a tier's buckets and of readings together."""
+    def summed(
+        self, metric: int, tier: Tier, buckets: Sequence[Span], readings: Sequence[Span]
+    ) -> Stored:
+        """(metric, bucket, statistics), of a tier's buckets and of readings together."""
 
     @abstractmethod
-    def ranked(self, spans: Sequence[Owned], shares: Sequence[int], whole: int) -> Stored:
-        """(bucket, count, share, value) of metrics' readings; `shares` are parts of `whole`."""
+    def ranked(
+        self, metric: int, spans: Sequence[Span], shares: Sequence[int], whole: int
+    ) -> Stored:
+        """(bucket, count, share, value) of readings, by nearest rank; of `whole` parts, the value
+        that so many parts (`shares`) of the readings do not exceed.
+        """
 
     @abstractmethod
     def log_heard(self, since: datetime, until: datetime) -> None:
@@ -97,6 +104,10 @@ class Rows(ABC):
     @abstractmethod
     def drop_hours(self, before: Mapping[int, datetime]) -> int:
         """Drop hours before an instant of each device, or as many of them as go cheaply."""
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Delete rows of what was deleted from the books, where they did not go with it."""
 
     @abstractmethod
     def hold(self, devices: Collection[int]) -> None:

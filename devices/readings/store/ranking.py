@@ -1,4 +1,4 @@
-"""Percentiles, by nearest rank: the database sorts, so that any bucket fits the memory."""
+"""Percentiles, by nearest rank."""
 
 from __future__ import annotations
 
@@ -19,15 +19,12 @@ def percentiles(engine: Engine, request: PercentileRequest) -> list[Percentiles]
     shares = {_share(percent): percent for percent in request.percents}
     subject = numeric_subject(engine, request.metric)
     refuse_before(request.since, subject.kept.readings_from, "Percentiles need")
-    spans = [
-        (subject.metric, clip(span, request.since, request.until))
-        for span in buckets_of(request, subject.zone)
-    ]
+    spans = [clip(span, request.since, request.until) for span in buckets_of(request, subject.zone)]
     if not spans or not shares:
         return []
     counts: dict[datetime, int] = {}
     values: dict[datetime, dict[float, float]] = defaultdict(dict)
-    for stored, count, share, value in engine.ranked(spans, sorted(shares), _ALL):
+    for stored, count, share, value in engine.ranked(subject.metric, spans, sorted(shares), _ALL):
         bucket = engine.moment(stored)
         counts[bucket] = count
         values[bucket][shares[share]] = value

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
 from devices.readings.store.engine import DeviceHour, Engine, Stored
 from devices.readings.store.gathering import Batch
@@ -86,18 +87,24 @@ class SqlRows(Engine):
         )
         return [owner for (owner,) in rows]
 
-    def summed(self, tier: Tier, buckets: Sequence[Owned], readings: Sequence[Owned]) -> Stored:
+    def summed(
+        self, metric: int, tier: Tier, buckets: Sequence[Span], readings: Sequence[Span]
+    ) -> Stored:
         """One statement over both."""
         pieces = []
         if buckets:
-            pieces.append(pieces_of_tier(self, tier, buckets, _METRIC))
+            spans = [(metric, span) for span in buckets]
+            pieces.append(pieces_of_tier(self, tier, spans, _METRIC))
         if readings:
-            pieces.append(pieces_of_readings(self, readings, _METRIC))
+            spans = [(metric, span) for span in readings]
+            pieces.append(pieces_of_readings(self, spans, _METRIC))
         return self.query(*summary(pieces)) if pieces else []
 
-    def ranked(self, spans: Sequence[Owned], shares: Sequence[int], whole: int) -> Stored:
+    def ranked(
+        self, metric: int, spans: Sequence[Span], shares: Sequence[int], whole: int
+    ) -> Stored:
         """The database sorts: any bucket fits the memory."""
-        pieces, params = pieces_of_readings(self, spans, _METRIC)
+        pieces, params = pieces_of_readings(self, [(metric, span) for span in spans], _METRIC)
         wanted, more = self.relation("q", [("share", "int8")], [[share] for share in shares])
         return self.query(
             "SELECT bucket, n, share, value FROM (SELECT bucket, first AS value, "
@@ -160,6 +167,9 @@ class SqlRows(Engine):
         return self.change(
             f"INSERT INTO {table} (metric_id, bucket, {STATISTICS}) {select}", values
         )
+
+    def sweep(self) -> None:
+        """Nothing to do: they went with it."""
 
     def hold(self, devices: Collection[int]) -> None:
         """Nothing to do: a row that is written is locked."""

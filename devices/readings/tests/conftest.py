@@ -6,13 +6,20 @@ import pytest
 from django.conf import settings
 
 from devices.readings.store import ReadingStore, get_store
+from devices.readings.tests.network import empty_rows
 
 # Partitions are PostgreSQL's alone: there is nothing to test or to skip elsewhere.
 on_postgresql = "postgresql" in settings.DATABASES["default"]["ENGINE"]
 collect_ignore = [] if on_postgresql else ["test_partitions.py"]
 
 
+@pytest.fixture(autouse=True)
+def nothing_stored() -> None:
+    """What a test before left where no transaction is undone."""
+    empty_rows()
+
+
 @pytest.fixture
 def store() -> ReadingStore:
-    """The store of the default database."""
+    """The store that the settings name."""
     return get_store()
