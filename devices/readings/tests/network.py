@@ -84,6 +84,11 @@ def in_the_database() -> bool:
     return settings.READINGS_ADDRESS is None
 
 
+def examples(number: int) -> int:
+    """So many examples of a property test; a quarter where each costs a server many statements."""
+    return number if in_the_database() else number // 4
+
+
 def empty_rows() -> None:
     """Empty the big tables where they are not of the transaction that a test undoes."""
     if settings.READINGS_ADDRESS is not None:

@@ -32,6 +32,7 @@ from devices.readings.tests.network import (
     asked,
     device,
     drop_before,
+    examples,
     metrics,
     minutes,
     recomputed,
@@ -238,7 +239,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(["UTC", "Asia/Kolkata"]), st.sampled_from(MOMENTS), steps)
 def test_tiers_follow_corrections(zone: str, moment: datetime, drawn: list[tuple]) -> None:  # type: ignore[type-arg]
     """Hours, days and months equal a full recomputation of what is left, whatever went."""

@@ -22,6 +22,7 @@ from devices.readings.tests.network import (
     Values,
     asked,
     device,
+    examples,
     metrics,
     minutes,
     recomputed,
@@ -93,7 +94,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(ZONES), st.sampled_from(MOMENTS), steps)
 def test_tiers_equal_a_full_recomputation(zone: str, moment: datetime, drawn: list[tuple]) -> None:  # type: ignore[type-arg]
     store = get_store()

@@ -22,6 +22,7 @@ from devices.readings.tests.network import (
     START,
     Values,
     device,
+    examples,
     metrics,
     minutes,
     remember,
@@ -219,7 +220,7 @@ def batches(draw: st.DrawFn) -> list[list[tuple[int, int, dict[int, float]]]]:
     return draw(st.lists(st.lists(sample, max_size=6), max_size=5))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(batches())
 def test_any_writes_leave_what_a_dictionary_would_hold(
     drawn: list[list[tuple[int, int, dict[int, float]]]],

@@ -4,7 +4,8 @@ A row is in ClickHouse before the transaction of the books is committed. If that
 is there, and neither the newest readings nor the late log know of it. Whoever sent it is told of
 the failure and sends it again: it finds the row, and would take it for a repeat.
 
-- What is newer than the newest reading in the books was never committed: it counts as new.
+- What is newer than the newest reading in the books was never committed: it counts as new. Nor was
+  a value that the newest reading has otherwise: it counts as a revision.
 - Of all else that is found unchanged in an hour that is closed, the hour is compared with what the
   tier holds of it. Where they differ the hour goes into the late log.
 """
@@ -30,7 +31,8 @@ from devices.readings.store.gathering import Batch
 from devices.readings.store.tables import Key, Owned, Record
 
 _RANGE = range(1, SLOTS + 1)
-_PLACES = ", ".join(f"l.at{slot}, l.sequence{slot}" for slot in _RANGE)
+_PLACES = ", ".join(f"l.at{slot}, l.sequence{slot}, l.v{slot}" for slot in _RANGE)
+_TEXT = "l.at, l.sequence, l.text, l.flag"
 
 
 def doubts(
@@ -64,15 +66,15 @@ def _repeated(engine: Engine, batch: Batch) -> Iterator[Sample]:
 
 
 def _committed_rows(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
-    """The rows, empty where a slot's value is newer than what the books know."""
+    """The rows with the values of which the books know."""
     newest = _newest(engine, {key[0] for key in known}, "readings_latestrow", "stream_id", _PLACES)
     kept = {}
     for key, (revised, *values) in known.items():
-        places = newest.get(key[0], (None,) * (2 * SLOTS))
+        there = newest.get(key[0], (None,) * (3 * SLOTS))
         kept[key] = (
             revised,
             *(
-                value if _is_known(key, places[2 * slot], places[2 * slot + 1]) else None
+                _committed(key, value, *there[3 * slot : 3 * slot + 3])
                 for slot, value in enumerate(values)
             ),
         )
@@ -81,12 +83,21 @@ def _committed_rows(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Re
 
 def _committed_texts(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
     metrics = {key[0] for key in known}
-    newest = _newest(engine, metrics, "readings_latesttext", "metric_id", "l.at, l.sequence")
-    return {
-        key: record
-        for key, record in known.items()
-        if _is_known(key, *newest.get(key[0], (None, None)))
-    }
+    newest = _newest(engine, metrics, "readings_latesttext", "metric_id", _TEXT)
+    kept = {}
+    for key, record in known.items():
+        at, sequence, text, flag = newest.get(key[0], (None,) * 4)
+        value = _committed(key, record[1:], at, sequence, (text, flag))
+        if value is not None:
+            kept[key] = (record[0], *value)
+    return kept
+
+
+def _committed(key: Key, stored: Any, at: Any, sequence: Any, newest: Any) -> Any:
+    """The value that the books know of where `stored` was found: none is newer than the newest."""
+    if at is None or (key[1], key[2]) > (at, sequence):
+        return None
+    return newest if (key[1], key[2]) == (at, sequence) else stored
 
 
 def _newest(
@@ -97,11 +108,6 @@ def _newest(
         f"SELECT k.owner, {columns} FROM {wanted} JOIN {table} l ON l.{owner} = k.owner", params
     )
     return {row[0]: row[1:] for row in rows}
-
-
-def _is_known(key: Key, at: Any, sequence: Any) -> bool:
-    """Whether a newest reading is as new as this one; both as the books have them."""
-    return at is not None and (key[1], key[2]) <= (at, sequence)
 
 
 def _wrong(engine: Engine, server: Server, hours: set[DeviceHour]) -> set[DeviceHour]:

@@ -12,6 +12,7 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import OperationalError as NoAnswer
 from django.db import OperationalError
 
 from devices.readings.address import Address
@@ -131,13 +132,15 @@ class Server:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except NoAnswer as error:
+            raise RowsAway(
+                f"{self.address} cannot be reached: {_reason(error)}. Start it, or correct "
+                "READINGS_URL."
+            ) from error
         except DatabaseError as error:
             raise self._refusal(error) from error
         except ClickHouseError as error:
-            raise RowsAway(
-                f"{self.address} cannot be reached: {_first_line(error)} Start it, or correct "
-                "READINGS_URL."
-            ) from error
+            raise RowsRefused(f"{self.address} cannot be used: {_first_line(error)}") from error
 
     def _refusal(self, error: DatabaseError) -> OperationalError:
         """What its answer means."""
@@ -154,10 +157,21 @@ class Server:
         if code == _FULL:
             return RowsAway(f"{self.address} has no room left on its disk. Make room there.")
         if code is None:
-            return RowsAway(f"{self.address} gives no proper answer: {_first_line(error)}")
+            return RowsRefused(
+                f"{self.address} does not answer like ClickHouse: {_first_line(error)} Correct "
+                "READINGS_URL: it names the HTTP port, most often 8123."
+            )
         return RowsRefused(f"{self.address} answered with an error: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip().partition("\n")[0][:_FIRST_LINE]
     return text if text.endswith(".") else f"{text}."
+
+
+def _reason(error: BaseException) -> str:
+    """What lies at the bottom of an error of the connection: refused, no such host, too late."""
+    cause = error.__cause__ or getattr(error, "reason", None)
+    if isinstance(cause, BaseException):
+        return _reason(cause)
+    return str(error).rpartition(": ")[2].rstrip(".") or type(error).__name__
