@@ -119,6 +119,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
+    "devices.readings.away.ReadingsAwayMiddleware",
 ]
 
 ROOT_URLCONF = "telemetry_site.urls"
@@ -311,6 +312,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "PAGE_SIZE": 100,
 }
+DRF_STANDARDIZED_ERRORS = {"EXCEPTION_HANDLER_CLASS": "devices.readings.away.ApiErrors"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Telemetry API",
     "DESCRIPTION": "Communities, devices, metrics and their readings. Times are UTC.",

@@ -33,6 +33,10 @@ class Rows(ABC):
     """Whether rows join the transaction in which they are written."""
 
     @abstractmethod
+    def ready(self) -> None:
+        """Raises an OperationalError whose text says what is wrong, when rows cannot be had."""
+
+    @abstractmethod
     def source(self, table: str) -> str:
         """SQL: what stands after FROM to read a big table."""
 

@@ -88,7 +88,7 @@ class Unfriendly(BaseHTTPRequestHandler):
         (516, RowsRefused, "Correct user and password"),
         (81, RowsRefused, "no such database"),
         (243, RowsAway, "no room left"),
-        (47, RowsRefused, "answered with an error: Code: 47"),
+        (47, RowsRefused, "answered with an error"),
     ],
 )
 def test_what_the_server_refuses_is_told_with_what_to_change(

@@ -59,6 +59,10 @@ class ClickhouseEngine(BookedEngine):
         """See `doubting`."""
         return doubting.doubts(self, self.server, batch, closed, gone)
 
+    def ready(self) -> None:
+        """Its tables are made when they are not there."""
+        self.server.rows("SELECT 1")
+
     def source(self, table: str) -> str:
         """The newest version of each row."""
         return f"{table} FINAL"
