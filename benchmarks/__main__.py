@@ -42,6 +42,7 @@ BENCHMARKS = {
     "rollup-sqlite": Benchmark("benchmarks.rollup"),
     "series-day": Benchmark("benchmarks.series_day", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
+    "write-sqlite": Benchmark("benchmarks.write_sqlite"),
 }
 
 

@@ -12,6 +12,7 @@ from benchmarks.filled import devices, execute, timed
 from benchmarks.report import Figure, percentile
 from devices.models import Connection, FieldMapping, Source, ThingSpeakChannel
 from devices.readings.samples import Origin
+from devices.readings.store import get_store
 from ingestion.entries import Entry
 from ingestion.pipeline import Delivery, ingest
 from ingestion.rules import field_rules
@@ -51,6 +52,7 @@ def run() -> Iterator[Figure]:
 
 def _source() -> Source:
     (metrics,) = devices(1, FIELDS, NOW)
+    get_store().roll_up(NOW)  # as on any site that lives
     account = Connection.objects.create(name="Account", base_url="http://127.0.0.1:1")
     channel = ThingSpeakChannel.objects.create(
         device=metrics[0].device, connection=account, channel_id=1

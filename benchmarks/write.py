@@ -26,16 +26,16 @@ RAW = "bench_raw_row"
 
 def run() -> Iterator[Figure]:
     """Rows a second, one writer, new rows in poll order, at 10,000 and at 1,000 rows a batch."""
-    metrics = _metrics()
+    metrics = new_metrics()
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {RAW} (LIKE {ROWS.name} INCLUDING ALL)")
     for batch, at_least in ((10_000, 0.6), (1_000, 0.5)):
         ours, raw, full = [], [], []
         for round_ in range(ROUNDS + 1):
-            samples = list(_samples(metrics, round_, batch, 0))
+            samples = list(new_samples(metrics, round_, batch, 0))
             raw.append(_raw(samples, batch))
-            ours.append(_ours(samples, batch))
-            samples = list(_samples(metrics, round_, batch, 1))
+            ours.append(ours_rate(samples, batch))
+            samples = list(new_samples(metrics, round_, batch, 1))
             full.append(_full(samples, batch))
         limit = median(raw[1:])
         for what, taken, least in (
@@ -47,7 +47,7 @@ def run() -> Iterator[Figure]:
                          ROUNDS, more_is_better=True, at_least=least)  # fmt: skip
 
 
-def _metrics() -> list[list[int]]:
+def new_metrics() -> list[list[int]]:
     """Eight metrics of each device; both tables know their streams afterwards."""
     place = Community.objects.create(name="Bench", slug="bench")
     kind = DeviceType.objects.get(slug="overhead-tank")
@@ -74,9 +74,10 @@ def _metrics() -> list[list[int]]:
 _DEVICES: list[int] = []
 
 
-def _samples(
+def new_samples(
     metrics: Sequence[Sequence[int]], round_: int, batch: int, kind: int
 ) -> Iterator[Sample]:
+    """A round's rows as polls bring them: each device once a tick."""
     base = START + timedelta(days=batch // 1000 + kind * 0.5, minutes=round_ * 10)
     ticks = ROWS_A_ROUND // DEVICES
     for tick in range(ticks):
@@ -105,7 +106,8 @@ def _raw(samples: Sequence[Sample], batch: int) -> float:
     return len(records) / (time.perf_counter() - started)
 
 
-def _ours(samples: Sequence[Sample], batch: int) -> float:
+def ours_rate(samples: Sequence[Sample], batch: int) -> float:
+    """Rows a second of the store's own write."""
     store = get_store()
     started = time.perf_counter()
     for start in range(0, len(samples), batch):

@@ -78,7 +78,7 @@ def ingest_all(deliveries: Sequence[Delivery], now: datetime) -> list[Ingested]:
     if len({one.source.device_id for one in deliveries}) < len(deliveries):
         raise ValueError("Two deliveries of one device are ingested one after the other.")
     read = [_read(one, now) for one in deliveries]
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         written = get_store().write(
             [sample for one in read for sample in one.samples],
             [received for one in read for received in one.received],

@@ -68,7 +68,7 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
 
     Whoever calls holds their rows.
     """
-    unheard = [one.state for one in polls if not one.heard and _speaks_of_device(one.asked)]
+    unheard = [one.state for one in polls if not one.heard and one.asked.outcome in ANSWERED]
     overdue = trouble.overdue(unheard, now)
     changes = [changes_of(one, one.state.source_id in overdue, now) for one in polls]
     rows = [_row(one.state, each) for one, each in zip(polls, changes, strict=True)]
@@ -177,12 +177,8 @@ def _failures(state: PollState, asked: Asked) -> int:
     return state.failures + failed
 
 
-def _speaks_of_device(asked: Asked) -> bool:
-    return asked.outcome in (*ANSWERED, Outcome.SOURCE_ERROR)
-
-
 def _misses(poll: Poll, overdue: bool) -> int:
-    """Only what speaks about the device ages the device; what we leave out ourselves does not."""
+    """Only an answer without news ages a device; what keeps us from reading says nothing of it."""
     if poll.problems or (poll.ingested is not None and poll.ingested.withheld):
         return poll.state.misses
     return 0 if poll.heard else poll.state.misses + overdue

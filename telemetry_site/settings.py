@@ -145,6 +145,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["ENGINE"] = "devices.sqlite"
     _database["OPTIONS"] = {
         # One writer: taking the lock at the start avoids the upgrade that SQLite refuses.
         "transaction_mode": "IMMEDIATE",
@@ -157,6 +158,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database.setdefault("CONN_MAX_AGE", 60)
     _database["CONN_HEALTH_CHECKS"] = True
+    # What readings are stored with is planned once, not for each batch.
+    _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 # The big tables may be elsewhere: None, or the parts of READINGS_URL.
 READINGS_ADDRESS = Address.of(env.str("READINGS_URL", default=""))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

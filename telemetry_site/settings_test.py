@@ -27,6 +27,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+if DATABASES["default"]["ENGINE"] == "devices.sqlite":  # noqa: F405
+    # pytest-django knows that of Django's own engine only.
+    DATABASES["default"]["TEST"] = {"NAME": ":memory:"}  # noqa: F405
 AXES_ENABLED = False
 WHITENOISE_AUTOREFRESH = True
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]

@@ -29,7 +29,7 @@ LICENCE_PAUSE_S = 3600.0
 
 
 class Outcome(StrEnum):
-    """What a poll came to, for people and statistics. Only EMPTY and SOURCE_ERROR age a device."""
+    """What a poll came to, for people and statistics. Only answers say anything about a device."""
 
     OK = "ok"
     EMPTY = "empty"

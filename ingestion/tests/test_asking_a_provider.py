@@ -93,11 +93,9 @@ def test_every_status_has_a_kind() -> None:
         assert (kind is None) == (200 <= code < 300)
 
 
-def test_only_what_speaks_about_the_device_ages_it() -> None:
-    ages = {kind for kind in Kind if EFFECTS[kind].outcome in (Outcome.EMPTY, Outcome.SOURCE_ERROR)}
-    assert ages == {
-        Kind.EMPTY, Kind.CREDENTIAL, Kind.NOT_FOUND, Kind.BAD_REQUEST, Kind.TOO_LARGE,
-    }  # fmt: skip
+def test_only_what_concerns_one_channel_is_an_error_of_the_source() -> None:
+    own = {kind for kind in Kind if EFFECTS[kind].outcome is Outcome.SOURCE_ERROR}
+    assert own == {Kind.CREDENTIAL, Kind.NOT_FOUND, Kind.BAD_REQUEST, Kind.TOO_LARGE}
 
 
 def test_an_outage_opens_the_circuit_and_then_nothing_is_sent() -> None:

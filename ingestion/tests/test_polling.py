@@ -232,6 +232,27 @@ def test_trouble_upstream_makes_no_device_offline(
     assert set(PollState.objects.values_list("last_outcome", flat=True)) == {"ok"}
 
 
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [("status", {"code": 404}), ("wrong_key", {}), ("huge", {})],
+)
+def test_a_channel_that_cannot_be_read_makes_no_device_offline(
+    stack: Stack, fault: str, options: dict[str, Any]
+) -> None:
+    """Whoever is told to look at the key must not be sent to the pump house as well."""
+    account = network.connection(stack.simulator)
+    network.channel(account, 710001, interval_s=10, history_from=stack.at)
+    stack.run(60)
+    stack.simulator.fault(fault, **options)
+    stack.run(900)
+    alert = Alert.objects.open().get()
+    assert alert.kind == Kind.SOURCE_FAILING
+    stack.simulator.heal()
+    stack.run(1800)
+    assert not Alert.objects.exclude(kind=Kind.SOURCE_FAILING).exists()
+    assert not Alert.objects.open().exists()
+
+
 def test_refused_values_are_kept_with_their_reason_once(stack: Stack) -> None:
     source = network.channel(
         network.connection(stack.simulator), 710001, interval_s=5, history_from=stack.at

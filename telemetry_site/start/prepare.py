@@ -197,7 +197,7 @@ def _database_problem(error: DatabaseError) -> str:
             "Close what has it open (a backup, a database browser, another manage.py), then start "
             "again. Nothing is lost."
         )
-    if values["ENGINE"].endswith("sqlite3"):
+    if connection.vendor == "sqlite":
         return (
             f"The database {values['NAME']} cannot be used: {text}.\n"
             "Check that the file and its folder belong to you."

@@ -26,9 +26,7 @@ LASTS_S = scaled("CHAOS_OUTCOMES_S", 20, 180)
 OLDEST_S = 15.0 if LONG else 45.0
 BESIDE = 3
 
-# The plain rule «so many failures in a row» cannot tell six bad channels, asked one right after the
-# other, from a provider that is down: here it waits for more of them.
-SHARED = {"rate_limit": 1200, "breaker_failures": 15}
+SHARED = {"rate_limit": 1200}
 
 # What the provider does to a channel, and what the poll log must say of it.
 Fault = tuple[Mapping[str, object], str]

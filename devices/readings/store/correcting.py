@@ -84,7 +84,7 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
         expired, ours = divided(engine, mark, samples)
         _, leaving_now = divided(engine, mark, gone)
         going = [replace(sample, at=to_millisecond(sample.at)) for sample in leaving_now]
-        batch = gather(engine, ours, mark)
+        batch = gather(engine, ours, mark._replace(slots_gone=None))  # all places are needed
         leaving = {metric for sample in going for metric in sample.values} - batch.places.keys()
         batch.places.update(places_of(engine, leaving))
         written, removed, doubted = _pass(engine, batch, going, mark.closed)

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import hypot
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
 
 from devices.readings.instants import to_millisecond
 from devices.readings.samples import LARGEST, Sample, Value, WriteResult, storable
 from devices.readings.store.base import NotStorable, UnknownMetric
 from devices.readings.store.engine import Engine
-from devices.readings.store.places import Place, give_slots, remembered_places
+from devices.readings.store.places import (
+    Memory,
+    Place,
+    Shape,
+    give_slots,
+    memory,
+    remembered_places,
+)
 from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record
 from devices.readings.store.watermark import Marks
 
 _FLOAT = frozenset([float])
 _EMPTY: Record = (None,) * len(NUMBERS)
-_values_of: Callable[[Sample], Mapping[int, Value]] = attrgetter("values")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What samples of the same metrics have in common: whose they are and where they stand."""
-
-    device: int
-    stream: int | None
-    """The one stream of all the metrics; None when they stand in several, or in none."""
-    arrange: Callable[[tuple[Any, ...]], Record]
-    """(None, *values) as the eight slots of that stream."""
 
 
 @dataclass(slots=True)
@@ -39,12 +34,18 @@ class Batch:
 
     samples: Sequence[Sample] = ()
     places: dict[int, Place] = field(default_factory=dict)
+    """Of the metrics whose shape was not remembered; those of the others are `remembered`."""
+    remembered: Mapping[int, Place] = field(default_factory=dict)
     rows: dict[Key, Record] = field(default_factory=dict)
     texts: dict[Key, Record] = field(default_factory=dict)
     known_rows: dict[Key, Record] = field(default_factory=dict)
     known_texts: dict[Key, Record] = field(default_factory=dict)
     mixed: set[int] = field(default_factory=set)
     """Streams whose records do not all fill the same slots."""
+
+    def place(self, metric: int) -> Place:
+        """Where a metric of the batch stands."""
+        return self.places.get(metric) or self.remembered[metric]
 
     def outcome(self, engine: Engine) -> WriteResult:
         """Which values were new and which revised, by what the tables held before."""
@@ -73,7 +74,7 @@ class Batch:
         if isinstance(value, (str, bool)):
             _, text, flag = self.known_texts.get((metric, at, sequence), (0, None, None))
             return text if flag is None else bool(flag)
-        place = self.places[metric]
+        place = self.place(metric)
         known = self.known_rows.get((place.stream, at, sequence))
         stored: float | None = known[place.position] if known else None
         return stored
@@ -89,16 +90,13 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     Raises UnknownMetric or NotStorable.
     """
     merged = _merged(samples)
-    wanted: set[int] = set().union(*map(_values_of, merged))
-    batch = Batch(merged, remembered_places(engine, wanted, mark.slots_gone))
-    _give_slots(engine, batch)
-    shapes: dict[tuple[int, ...], _Shape] = {}
-    usual: dict[int, _Shape] = {}
+    known = memory(mark.slots_gone)
+    batch = Batch(merged, remembered=known.places)
+    shapes = _new_shapes(engine, batch, known)
+    usual: dict[int, Shape] = {}
     for sample in merged:
         metrics, values = tuple(sample.values), tuple(sample.values.values())
-        shape = shapes.get(metrics)
-        if shape is None:
-            shape = shapes[metrics] = _shape_of(metrics, batch.places)
+        shape = shapes.get(metrics) or known.shapes[metrics]
         if shape.device != sample.device:
             raise UnknownMetric(f"Metric {metrics[0]} is not one of device {sample.device}.")
         stream = shape.stream
@@ -113,6 +111,16 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
         if usual.setdefault(stream, shape) is not shape:
             batch.mixed.add(stream)
     return batch
+
+
+def _new_shapes(engine: Engine, batch: Batch, known: Memory) -> dict[tuple[int, ...], Shape]:
+    """Shapes of the batch that are not remembered yet."""
+    new = {metrics for one in batch.samples if (metrics := tuple(one.values)) not in known.shapes}
+    batch.places = remembered_places(engine, set().union(*new), known)
+    _give_slots(engine, batch)
+    shapes = {metrics: _shape_of(metrics, batch.places) for metrics in new}
+    known.keep(batch.places, shapes)
+    return shapes
 
 
 def _merged(samples: Sequence[Sample]) -> list[Sample]:
@@ -148,7 +156,7 @@ def _give_slots(engine: Engine, batch: Batch) -> None:
         give_slots(engine, numeric, batch.places)
 
 
-def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> _Shape:
+def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> Shape:
     """The shape of samples of these metrics; raises UnknownMetric for those of several devices."""
     device = places[metrics[0]].device
     for metric in metrics:
@@ -160,7 +168,7 @@ def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> _Shape:
     for number, metric in enumerate(metrics, start=1):
         if stream is not None:
             order[places[metric].position - 1] = number
-    return _Shape(device, stream, itemgetter(*order))
+    return Shape(device, stream, itemgetter(*order))
 
 
 def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:
@@ -174,7 +182,7 @@ def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:
             text, flag = (value, None) if isinstance(value, str) else (None, value)
             batch.texts[metric, at, sample.sequence] = (origin, 0, text, flag)
             continue
-        place = batch.places[metric]
+        place = batch.place(metric)
         record = rows.setdefault(place.stream, [origin, 0, *_EMPTY])
         record[place.position + 1] = float(value)
     for stream, record in rows.items():

@@ -9,8 +9,9 @@ leave a slot that is given to another metric next. Places are forgotten when any
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -28,30 +29,63 @@ class Place:
     position: int
 
 
-_remembered: dict[str, tuple[int, dict[int, Place]]] = {}
-"""By database: how many slots had gone, and the places seen since."""
+@dataclass(slots=True)
+class Memory:
+    """What was seen since the last metric went, of one database."""
+
+    slots_gone: int | None
+    places: dict[int, Place] = field(default_factory=dict)
+    shapes: dict[tuple[int, ...], Shape] = field(default_factory=dict)
+
+    def keep(self, places: Mapping[int, Place], shapes: Mapping[tuple[int, ...], Shape]) -> None:
+        """Remember what cannot change, once the transaction that found it is committed.
+
+        A metric without a stream may be given one, and a shape follows its metrics.
+        """
+        lasting = {key: place for key, place in places.items() if place.stream is not None}
+        whole = {key: shape for key, shape in shapes.items() if shape.stream is not None}
+
+        def keep() -> None:
+            self.places.update(lasting)
+            self.shapes.update(whole)
+
+        if lasting:
+            transaction.on_commit(keep)
 
 
-def remembered_places(
-    engine: Engine, metrics: Collection[int], slots_gone: int | None
-) -> dict[int, Place]:
-    """Places of the metrics, asking only for those not seen before; raises UnknownMetric.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What samples of the same metrics have in common: whose they are and where they stand."""
 
-    `slots_gone` as the watermark tells it, None: nothing is remembered.
-    """
+    device: int
+    stream: int | None
+    """The one stream of all the metrics; None when they stand in several, or in none."""
+    arrange: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    """(None, *values) as the eight slots of that stream."""
+
+
+_MOST_SHAPES = 200_000
+_memories: dict[str, Memory] = {}
+"""By database."""
+
+
+def memory(slots_gone: int | None) -> Memory:
+    """What may be believed of earlier batches, by `slots_gone` of the watermark; None: nothing."""
     if slots_gone is None:
-        return places_of(engine, metrics)
+        return Memory(None)
     name = str(connection.settings_dict["NAME"])
-    gone, known = _remembered.get(name, (None, {}))
-    if gone != slots_gone:
-        known = {}
-        _remembered[name] = slots_gone, known
+    known = _memories.get(name)
+    if known is None or known.slots_gone != slots_gone or len(known.shapes) > _MOST_SHAPES:
+        known = _memories[name] = Memory(slots_gone)
+    return known
+
+
+def remembered_places(engine: Engine, metrics: Collection[int], memory: Memory) -> dict[int, Place]:
+    """Places of the metrics, asking only for those not seen before; raises UnknownMetric."""
+    known = memory.places
     found = {metric: known[metric] for metric in metrics if metric in known}
     if len(found) < len(metrics):
-        asked = places_of(engine, set(metrics) - found.keys())
-        found |= asked
-        given = {metric: place for metric, place in asked.items() if place.stream is not None}
-        transaction.on_commit(lambda: known.update(given))
+        found |= places_of(engine, set(metrics) - found.keys())
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.db import connection
@@ -19,7 +20,7 @@ from devices.readings.store.tables import Key, Record, Table
 _HOUR_MS = 3_600_000
 _DAY = timedelta(days=1)
 _ROW_BYTES = 112
-_KEY_TYPES = ("int8", "timestamptz", "int8")
+_LAST_ROW = 2**63 - 1
 
 
 class SqliteEngine(SqlRows):
@@ -65,29 +66,46 @@ class SqliteEngine(SqlRows):
         """SQLite keeps CROSS JOIN in the order in which it is written."""
         return f"CROSS JOIN {table} {alias} ON {condition}"
 
+    def execute_many(
+        self, sql: str, columns: Sequence[tuple[str, str]], rows: Sequence[Record]
+    ) -> None:
+        """One prepared statement, run for each row: a relation of rows has to be taken apart."""
+        row = ", ".join(f"%s AS {column}" for column, _ in columns)
+        with connection.cursor() as cursor:
+            cursor.executemany(sql.format(rows=f"(SELECT {row}) AS n"), rows)
+
     def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
-        """Look, then insert what is missing."""
-        known = self.locked(table, [record[:3] for record in records])
-        missing = [record for record in records if record[:3] not in known] if known else records
+        """Row numbers grow: what has one that was there before is not ours."""
+        ((last,),) = self.query(f"SELECT max(rowid) FROM {table.name}")
         places = ", ".join(["%s"] * len(table.columns))
         with connection.cursor() as cursor:
             cursor.executemany(
-                f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})",
-                missing,
+                f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places}) "
+                f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING",
+                records,
             )
-        return known
+            if cursor.rowcount == len(records):
+                return {}
+        return self._stored(table, [record[:3] for record in records], last)
 
     def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
         """The transaction itself is the lock."""
-        names = [*table.key, *table.values]
-        wanted, params = self.relation("k", list(zip("abc", _KEY_TYPES, strict=True)), keys)
-        rows = self.query(
-            f"SELECT {', '.join(f't.{column}' for column in names)} FROM {wanted} "
-            f"CROSS JOIN {table.name} t WHERE "
-            + " AND ".join(f"t.{c} = k.{k}" for c, k in zip(table.key, "abc", strict=True)),
-            params,
-        )
-        return {row[:3]: row[3:] for row in rows}
+        return self._stored(table, keys, _LAST_ROW)
+
+    def _stored(self, table: Table, keys: Sequence[Key], last: int) -> dict[Key, Record]:
+        """The stored values of these keys, in rows numbered up to `last`."""
+        found: dict[Key, Record] = {}
+        columns = ", ".join(f"t.{column}" for column in (*table.key, *table.values))
+        same = " AND ".join(f"t.{c} = k.{k}" for c, k in zip(table.key, "abc", strict=True))
+        for start in range(0, len(keys), self.batch):
+            part = keys[start : start + self.batch]
+            rows = self.query(
+                f"WITH k(a, b, c) AS (VALUES {', '.join(['(%s, %s, %s)'] * len(part))}) "
+                f"SELECT {columns} FROM k CROSS JOIN {table.name} t ON {same} AND t.rowid <= %s",
+                [*chain.from_iterable(part), last],
+            )
+            found |= {row[:3]: row[3:] for row in rows}
+        return found
 
     def update(self, table: Table, records: Sequence[tuple[Key, Record]]) -> None:
         """One prepared statement, run for each record."""

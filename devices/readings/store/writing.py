@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 
 from devices.readings.instants import hour_of
 from devices.readings.samples import Received, Sample, WriteResult
@@ -23,7 +24,7 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
     """See `ReadingStore.write`."""
     if not samples and not received:
         return WriteResult()
-    with transaction.atomic():
+    with joined():
         engine.hold_open()
         engine.hold({one.device for part in (samples, received) for one in part})
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
@@ -37,6 +38,23 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
         newest.advance(engine, batch)
         _keep_received(engine, received)
     return result
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """The caller's transaction, or a new one: a savepoint costs as much as storing a reading.
+
+    A caller's transaction in which the database failed can only be undone.
+    """
+    if not connection.in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
+    try:
+        yield
+    except DatabaseError:
+        transaction.set_rollback(True)
+        raise
 
 
 def _upsert(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.checks import Tags, run_checks
+from django.db import transaction
 from django.test import Client
 
 from devices.models import Metric
@@ -45,7 +46,7 @@ def test_a_check_names_it_before_anybody_needs_it(level: Metric) -> None:
 
 
 def test_nothing_is_half_written(level: Metric) -> None:
-    with pytest.raises(RowsAway):
+    with pytest.raises(RowsAway), transaction.atomic():
         get_store().write([Sample(level.device_id, START, 1, {level.pk: 1.0})])
 
     assert get_store().latest([level.pk]) == {}

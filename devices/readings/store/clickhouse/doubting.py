@@ -60,7 +60,7 @@ def _repeated(engine: Engine, batch: Batch) -> Iterator[Sample]:
     for sample in batch.samples:
         at = engine.instant(sample.at), sample.sequence
         for metric in sample.values:
-            if (metric, *at) in texts or (batch.places[metric].stream, *at) in rows:
+            if (metric, *at) in texts or (batch.place(metric).stream, *at) in rows:
                 yield sample
                 break
 

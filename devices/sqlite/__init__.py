@@ -1,0 +1,1 @@
+"""Django's SQLite engine, whose writers take turns."""
