@@ -66,20 +66,20 @@ class Server:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a SELECT. Raises RowsAway or RowsRefused, as everything here."""
-        client = self._connected()
+        client = self.client()
         with self._explained():
             return [tuple(row) for row in client.query(sql).result_rows]
 
     def run(self, sql: str) -> None:
         """A statement without an answer."""
-        client = self._connected()
+        client = self.client()
         with self._explained():
             client.command(sql)
 
     def insert(self, table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
         """Insert rows given as columns, all of them or none."""
         types = TYPES[table]
-        client = self._connected()
+        client = self.client()
         with self._explained():
             client.insert(
                 table,
@@ -96,8 +96,8 @@ class Server:
                 self._client.close()
             self._client = None
 
-    def _connected(self) -> Client:
-        """The process's client: after a fork, the parent's sockets are not ours."""
+    def client(self) -> Client:
+        """The client of this process: after a fork, the parent's sockets are not ours."""
         if self._client is not None and self._process == os.getpid():
             return self._client
         with self._lock:
