@@ -44,6 +44,7 @@ BENCHMARKS = {
     "rollup-clickhouse": Benchmark("benchmarks.rollup", postgresql=True, clickhouse=True),
     "rollup-sqlite": Benchmark("benchmarks.rollup"),
     "series-day": Benchmark("benchmarks.series_day", postgresql=True),
+    "size": Benchmark("benchmarks.size", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
     "write-clickhouse": Benchmark("benchmarks.write_clickhouse", postgresql=True, clickhouse=True),
     "write-sqlite": Benchmark("benchmarks.write_sqlite"),

@@ -5,17 +5,20 @@ so each class is one short walk along `poll_claim`, however many rows are due or
 patience is in force at once (docs/decisions/0010).
 """
 
+# ruff: noqa: S608 - SQL is put together from constants of this module; values are parameters
+
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import NamedTuple
 
 from django.db import connection as database
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from devices.models import Connection, Priority
+from devices.models import Connection, Device, Priority, Source
 from ingestion.models import Gap, GapState, PollState
 from ingestion.models.poll_state import BY_HAND
 from ingestion.resilience.policy import RetryPolicy
@@ -34,32 +37,60 @@ BY_HAND_SLACK_S = -60
 
 _TABLE = PollState._meta.db_table
 _DUE = """
-SELECT connection_id, source_id, urgency, next_poll_at FROM {table}
+SELECT source_id, {turn} AS turn FROM {table}
 WHERE active AND connection_id = {account} AND urgency = {urgency} AND next_poll_at <= %s
     AND (lease_until IS NULL OR lease_until < %s)
 ORDER BY next_poll_at, source_id LIMIT {most}
 """
 # SQLite walks the classes of one account; PostgreSQL those of all accounts in one statement.
-_OF_ONE = "UNION ALL".join(
-    f"\nSELECT * FROM ({_DUE.format(table=_TABLE, account='%s', urgency=one, most='%s')}) "
-    for one in CLASSES
+_OF_ONE = "SELECT source_id FROM ({classes}) ORDER BY turn, source_id LIMIT %s".format(
+    classes=" UNION ALL ".join(
+        "SELECT * FROM ({})".format(
+            _DUE.format(
+                table=_TABLE,
+                turn="julianday(next_poll_at) * 86400.0 + %s",
+                account="%s",
+                urgency=one,
+                most="%s",
+            )
+        )
+        for one in CLASSES
+    )
 )
 _OF_MANY = """
-SELECT found.* FROM unnest(%s::bigint[], %s::bigint[]) AS account (pk, most)
-CROSS JOIN unnest(%s::smallint[]) AS class (urgency)
-CROSS JOIN LATERAL ({due}) AS found
+SELECT account.pk, found.source_id FROM unnest(%s::bigint[], %s::bigint[]) AS account (pk, most)
+CROSS JOIN LATERAL (
+    SELECT due.source_id, due.turn
+    FROM unnest(%s::smallint[], %s::float8[]) AS class (urgency, slack_s)
+    CROSS JOIN LATERAL ({due}) AS due
+    ORDER BY due.turn, due.source_id LIMIT account.most
+) AS found
+ORDER BY account.pk, found.turn, found.source_id
 """.format(
     due=_DUE.format(
-        table=_TABLE, account="account.pk", urgency="class.urgency", most="account.most"
+        table=_TABLE,
+        turn="next_poll_at + class.slack_s * interval '1 s'",
+        account="account.pk",
+        urgency="class.urgency",
+        most="account.most",
     )
 )
 
-
-class Candidate(NamedTuple):
-    """A due row; its order is the moment up to which others go first, then its key."""
-
-    order: datetime
-    pk: int
+# Finding, locking and leasing in one; who holds a row at this moment keeps it.
+_LEASE = f"""
+UPDATE {_TABLE} AS held SET lease_until = %s, claim_token = held.claim_token + 1
+FROM (
+    SELECT state.source_id FROM {_TABLE} AS state
+    JOIN {Source._meta.db_table} AS source ON source.id = state.source_id
+    JOIN {Device._meta.db_table} AS device ON device.id = source.device_id
+    WHERE state.source_id = ANY(%s) AND state.active AND state.urgency = ANY(%s)
+        AND state.next_poll_at <= %s AND (state.lease_until IS NULL OR state.lease_until < %s)
+        AND source.enabled AND device.enabled AND source.connection_id = state.connection_id
+    FOR UPDATE OF state SKIP LOCKED
+) AS free
+WHERE held.source_id = free.source_id
+RETURNING held.source_id, held.claim_token
+"""
 
 
 def free(now: datetime) -> Q:
@@ -115,37 +146,24 @@ def accounts_with_work(now: datetime) -> list[Work]:
 
 def candidates(
     room: Mapping[int, int], slack_s: Mapping[int, int], now: datetime
-) -> dict[int, list[Candidate]]:
+) -> dict[int, list[int]]:
     """The most urgent due rows of each account, as many as it has room for; first come first."""
-    slack = {
-        one: timedelta(seconds=seconds)
-        for one, seconds in {BY_HAND: BY_HAND_SLACK_S, **slack_s}.items()
-    }
-    found: dict[int, list[Candidate]] = {account: [] for account in room}
-    for account, pk, urgency, at in _due_rows(room, now):
-        found[account].append(Candidate(_aware(at) + slack[urgency], pk))
-    return {account: sorted(rows)[: room[account]] for account, rows in found.items()}
-
-
-def _due_rows(room: Mapping[int, int], now: datetime) -> Iterator[tuple[int, int, int, Any]]:
-    """Account, key, class and due time of the first rows of each class."""
+    slack = {BY_HAND: BY_HAND_SLACK_S, **slack_s}
+    patience = [slack[urgency] for urgency in CLASSES]
     moment = database.ops.adapt_datetimefield_value(now)
+    found: dict[int, list[int]] = {account: [] for account in room}
     with database.cursor() as cursor:
         if database.vendor == "postgresql":
             accounts, most = list(room), list(room.values())
-            cursor.execute(_OF_MANY, [accounts, most, list(CLASSES), moment, moment])
-            yield from cursor.fetchall()
-            return
+            cursor.execute(_OF_MANY, [accounts, most, list(CLASSES), patience, moment, moment])
+            for account, pk in cursor.fetchall():
+                found[account].append(pk)
+            return found
         for account, rows in room.items():
-            cursor.execute(_OF_ONE, [account, moment, moment, rows] * len(CLASSES))
-            yield from cursor.fetchall()
-
-
-def _aware(stored: datetime | str) -> datetime:
-    """A time as the database gave it; SQLite gives text, in UTC."""
-    if isinstance(stored, str):
-        return datetime.fromisoformat(stored).replace(tzinfo=UTC)
-    return stored
+            walks = [[seconds, account, moment, moment, rows] for seconds in patience]
+            cursor.execute(_OF_ONE, [*chain.from_iterable(walks), rows])
+            found[account] = [pk for (pk,) in cursor.fetchall()]
+    return found
 
 
 def lease(keys: Sequence[int], now: datetime) -> dict[int, int]:
@@ -153,6 +171,12 @@ def lease(keys: Sequence[int], now: datetime) -> dict[int, int]:
 
     Looks at the configuration itself, not at what the row repeats of it.
     """
+    if database.vendor == "postgresql":
+        moment = database.ops.adapt_datetimefield_value(now)
+        with database.cursor() as cursor:
+            until = database.ops.adapt_datetimefield_value(now + LEASE)
+            cursor.execute(_LEASE, [until, list(keys), list(CLASSES), moment, moment])
+            return dict(cursor.fetchall())
     rows = due(now).filter(
         pk__in=keys,
         source__enabled=True,

@@ -19,7 +19,6 @@ from ingestion.claiming import (
     DEADLINE_S,
     EXPIRES_S,
     LEASE,
-    Candidate,
     Work,
     accounts_with_work,
     candidates,
@@ -83,7 +82,7 @@ class _Account:
     room: int
     trial: bool
     """Its host is half-open: one request goes ahead, for all accounts of the host."""
-    rows: list[Candidate] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
     booked: Reservation | None = None
 
     @property
@@ -149,14 +148,14 @@ def _hand_out_polls(
     accounts: Sequence[_Account], clock: Clock, gate: Gate, queues: Queues, done: Dispatched
 ) -> None:
     """Lease the rows and send them off in the order of their slots, accounts mixed."""
-    keys = [row.pk for account in accounts for row in account.rows]
+    keys = [pk for account in accounts for pk in account.rows]
     if not keys:
         return
     tokens = lease(keys, clock())
     claims: list[Claim] = []
     for account in accounts:
         if account.booked is not None:
-            held = [(row.pk, tokens[row.pk]) for row in account.rows if row.pk in tokens]
+            held = [(pk, tokens[pk]) for pk in account.rows if pk in tokens]
             claims += _claims(held, account.booked)
             _refund(account.route, account.booked, len(held), gate)
     claims.sort(key=lambda one: one.not_before)

@@ -13,13 +13,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import (
     BooleanField,
     Case,
     ExpressionWrapper,
     F,
-    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -42,6 +41,9 @@ from ingestion.schedule import first_due
 PORTION = 500
 
 _SWITCHED_ON = ExpressionWrapper(Q(enabled=True, device__enabled=True), output_field=BooleanField())
+_ENDS = (
+    "SELECT (SELECT max(id) FROM devices_source), (SELECT max(source_id) FROM ingestion_pollstate)"
+)
 _CLASS = Coalesce(F("priority"), F("device__type__default_priority"))
 
 
@@ -51,9 +53,12 @@ def enrol_new(now: datetime) -> int:
     One look at the ends of two indexes, every tick. What was enrolled out of order, `reconcile`
     finds.
     """
-    enrolled = PollState.objects.aggregate(newest=Max("source_id"))["newest"] or 0
-    newest = Source.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    return _enrol(Source.objects.filter(pk__gt=enrolled), now) if newest > enrolled else 0
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDS)
+        ((newest, enrolled),) = cursor.fetchall()
+    if newest is None or (enrolled is not None and newest <= enrolled):
+        return 0
+    return _enrol(Source.objects.filter(pk__gt=enrolled or 0), now)
 
 
 def enrol(now: datetime, source_ids: Iterable[int] | None = None) -> int:

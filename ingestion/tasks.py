@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +41,7 @@ def queue_pages(claims: Sequence[Claim]) -> None:
 
 def _queue(task: Any, claims: Sequence[Claim]) -> None:
     # Celery's own words for a hundred claims take longer than sending them.
-    rows = [astuple(claim) for claim in claims]
+    rows = [(one.pk, one.token, one.not_before) for one in claims]
     task.apply_async((rows,), expires=EXPIRES_S, argsrepr=f"{len(rows)} claims")
 
 

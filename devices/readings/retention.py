@@ -74,7 +74,7 @@ class Outlook:
 
 
 def prune(now: datetime) -> Pruned:
-    """Make room for the coming months, and drop what is older than people want to keep.
+    """Make room for the coming months, drop what is older than people want to keep, and tidy up.
 
     Readings and hours go by the rules (RetentionRule), entries as received once no device keeps
     readings that they could explain or give anew. Days and months stay.
@@ -84,6 +84,7 @@ def prune(now: datetime) -> Pruned:
     dropped = store.drop(cuts(now))
     unneeded = _received_until()
     received = 0 if unneeded is None else store.drop_received_before(unneeded)
+    store.put_in_order(now)
     return Pruned(dropped, received)
 
 

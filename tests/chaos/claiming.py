@@ -25,7 +25,7 @@ class Dispatcher:
         """Source and token of each claim."""
         now = timezone.now()
         [found] = candidates({self._account.pk: most}, slacks(), now).values()
-        return list(lease([one.pk for one in found], now).items())
+        return list(lease(found, now).items())
 
     def release(self, claims: Sequence[tuple[int, int]]) -> None:
         """The sources were polled and are due again at once."""

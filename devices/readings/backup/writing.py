@@ -30,8 +30,12 @@ PORTION = 10_000
 _ALIAS = "backup"
 Told = Callable[[str, int], object]
 _BEGIN = {
-    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    "sqlite": "BEGIN DEFERRED",
+    "postgresql": (
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        # Before the moment is fixed: nobody may put a sorted copy in a month's place after it.
+        "LOCK TABLE readings_row, readings_textvalue IN ACCESS SHARE MODE",
+    ),
+    "sqlite": ("BEGIN DEFERRED",),
 }
 
 
@@ -63,7 +67,8 @@ def _one_moment() -> Iterator[str]:
     connections[_ALIAS] = own
     try:
         with own.cursor() as cursor:
-            cursor.execute(_BEGIN[own.vendor])
+            for statement in _BEGIN[own.vendor]:
+                cursor.execute(statement)
         yield _ALIAS
     finally:
         own.close()

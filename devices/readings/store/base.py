@@ -175,6 +175,12 @@ class ReadingStore(Protocol):
     def prepare(self, now: datetime) -> None:
         """Make room for the coming months; called now and then, harmless at any time."""
 
+    def put_in_order(self, now: datetime) -> None:
+        """Let readings of times that are over lie on disk as they are read; called now and then.
+
+        Nobody waits meanwhile for more than a moment.
+        """
+
     def roll_up(self, now: datetime) -> int:
         """Bring the tiers up to date with everything committed; returns how many buckets changed.
 

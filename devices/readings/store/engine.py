@@ -210,6 +210,10 @@ class Engine(Rows):
         """Make room for the rows of the coming months."""
 
     @abstractmethod
+    def put_in_order(self, table: Table, now: datetime) -> None:
+        """Put rows of times that are over where reads find them beside each other."""
+
+    @abstractmethod
     def drop_until(self, table: Table, owners: str, until: datetime) -> int:
         """Drop rows older than `until`, or as many of them as go without touching the others.
 

@@ -214,6 +214,11 @@ def name_of(table: str, month: Month) -> str:
     return f"{table}_y{month.year:04}m{month.month:02}"
 
 
+def span_of(month: Month) -> tuple[str, str]:
+    """SQL: the first instant of a month and that of the next."""
+    return f"'{month.begins:%Y-%m-%d}Z'", f"'{month.following.begins:%Y-%m-%d}Z'"
+
+
 def _make(table: str, months: Collection[Month]) -> None:
     """Made apart and attached: that waits for nobody who reads or writes, nor they for it."""
     own = connection.copy()
@@ -230,9 +235,10 @@ def _make(table: str, months: Collection[Month]) -> None:
 
 
 def _attach(cursor: CursorWrapper, table: str, month: Month) -> None:
-    name = name_of(table, month)
-    span = f"FROM ('{month.begins:%Y-%m-%d}Z') TO ('{month.following.begins:%Y-%m-%d}Z')"
+    name, (since, until) = name_of(table, month), span_of(month)
     # One that was made and not attached, because its maker died, is empty.
     cursor.execute(f"DROP TABLE IF EXISTS {name}")
     cursor.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)")
-    cursor.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {span}")
+    cursor.execute(
+        f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({since}) TO ({until})"
+    )

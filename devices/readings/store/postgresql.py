@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 
 from devices.readings.instants import to_millisecond
 from devices.readings.keeping import Volume
-from devices.readings.store import partitions
+from devices.readings.store import ordering, partitions
 from devices.readings.store.arrays import arrays, cast_of, columns_of, sent
 from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
@@ -207,6 +207,10 @@ class PostgresqlEngine(SqlRows):
     def make_ahead(self, table: Table, now: datetime) -> None:
         """Partitions of this month and the next two."""
         partitions.make_ahead(table.name, now)
+
+    def put_in_order(self, table: Table, now: datetime) -> None:
+        """A month that is over and lies as it came is sorted, one at a call."""
+        ordering.put_in_order(table, now)
 
     def drop_until(self, table: Table, owners: str, until: datetime) -> int:
         """Whole months only, for nothing; what is left of a month goes with it later."""

@@ -137,6 +137,11 @@ class SqlStore:
         """Make room for the coming months."""
         rolling.prepare(self.engine, now)
 
+    def put_in_order(self, now: datetime) -> None:
+        """Sort what is over."""
+        for table in (ROWS, TEXTS):
+            self.engine.put_in_order(table, now)
+
     def roll_up(self, now: datetime) -> int:
         """Bring the tiers up to date."""
         return rolling.roll_up(self.engine, now)

@@ -224,6 +224,9 @@ class ClickhouseEngine(BookedEngine):
     def make_ahead(self, table: Table, now: datetime) -> None:
         """Nothing to do either."""
 
+    def put_in_order(self, table: Table, now: datetime) -> None:
+        """Nothing to do: its parts are sorted, and merged beside all else."""
+
     def drop_until(self, table: Table, owners: str, until: datetime) -> int:
         """Whole months, for nothing."""
         return dropping.drop_until(self, self.server, table.name, until)
