@@ -17,6 +17,7 @@ class ReadingsConfig(AppConfig):
     def ready(self) -> None:
         """Tell writers in all processes when a slot has gone."""
         post_delete.connect(_slot_gone, sender="readings.Slot")
+        from devices.readings import checks  # noqa: F401  # registers itself once apps are loaded
 
 
 def _slot_gone(**_: object) -> None:

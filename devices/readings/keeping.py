@@ -38,7 +38,6 @@ class TroubleKind(StrEnum):
     FULL = "full"
     UNWRITABLE = "unwritable"
     DIFFERS = "differs"
-    IMPOSSIBLE = "impossible"
 
 
 @dataclass(frozen=True, slots=True)

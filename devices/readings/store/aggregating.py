@@ -35,13 +35,7 @@ from devices.readings.store.archive.stitching import by_hours, divide, joined
 from devices.readings.store.base import NotKept, NotNumeric, TooManyBuckets
 from devices.readings.store.engine import Engine
 from devices.readings.store.reading import Subject, subject_of
-from devices.readings.store.summary import (
-    STATISTICS,
-    TIER_TABLES,
-    pieces_of_readings,
-    pieces_of_tier,
-    summary,
-)
+from devices.readings.store.summary import STATISTICS, TIER_TABLES
 
 MAX_BUCKETS = 20_000
 _ORDER = list(Tier)
@@ -82,16 +76,10 @@ def _summed(
     engine: Engine, metric: int, hours: Sequence[Span], readings: Sequence[Span]
 ) -> list[Bucket]:
     """Statistics by bucket, of whole hours from their tier and of the rest from readings."""
-    pieces = []
-    if hours:
-        spans = [(metric, span) for span in hours]
-        pieces.append(pieces_of_tier(engine, Tier.HOUR, spans, "m.id"))
-    if readings:
-        spans = [(metric, span) for span in readings]
-        pieces.append(pieces_of_readings(engine, spans, "m.id"))
-    if not pieces:
+    if not hours and not readings:
         return []
-    return [_bucket(engine, row[1:]) for row in engine.query(*summary(pieces))]
+    rows = engine.summed(metric, Tier.HOUR, hours, readings)
+    return [_bucket(engine, row[1:]) for row in rows]
 
 
 def numeric_subject(engine: Engine, metric: int) -> Subject:
@@ -175,8 +163,8 @@ def _ready(
 def _of_tier(engine: Engine, subject: Subject, tier: Tier, ready: Sequence[Span]) -> list[Bucket]:
     """The buckets of a calendar tier, as they are."""
     wanted = {span.bucket for span in ready}
-    rows = engine.query(
-        f"SELECT bucket, {STATISTICS} FROM {TIER_TABLES[tier]} "
+    rows = engine.read(
+        f"SELECT bucket, {STATISTICS} FROM {engine.source(TIER_TABLES[tier])} "
         "WHERE metric_id = %s AND bucket >= %s AND bucket <= %s",
         [subject.metric, engine.instant(ready[0].bucket), engine.instant(ready[-1].bucket)],
     )

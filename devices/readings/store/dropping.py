@@ -12,14 +12,10 @@ from django.db import transaction
 
 from devices.readings.instants import hour_of
 from devices.readings.keeping import Cut, Dropped
-from devices.readings.samples import (
-    Tier,
-)
 from devices.readings.store.archive.running import archive
 from devices.readings.store.engine import Engine
 from devices.readings.store.partitions import month_of
 from devices.readings.store.rolling import drain
-from devices.readings.store.summary import TIER_TABLES
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
 from devices.readings.store.watermark import marks
 
@@ -42,6 +38,7 @@ def drop(engine: Engine, cuts: Mapping[int, Cut]) -> Dropped:
     """See `ReadingStore.drop`."""
     readings = {key: cut.readings_before for key, cut in cuts.items() if cut.readings_before}
     hours = {key: cut.hours_before for key, cut in cuts.items() if cut.hours_before}
+    engine.sweep()
     _refuse_from_now_on(engine, readings, hours)
     drain(engine)
     until = _until(engine, readings.keys())
@@ -160,15 +157,11 @@ def _remember(engine: Engine, until: Instants) -> None:
 
 
 def _drop_hours(engine: Engine, devices: Collection[int]) -> int:
-    """Hours before what is kept of each device; a short transaction for each."""
-    gone = 0
+    """Hours before what is kept of each device."""
+    cuts: Instants = {}
     rows = engine.query("SELECT device_id, hours_from FROM readings_keptfrom")
     for device, before in rows:
         if before is None or device not in devices:
             continue
-        gone += engine.change(
-            f"DELETE FROM {TIER_TABLES[Tier.HOUR]} WHERE bucket < %s AND metric_id IN "
-            "(SELECT id FROM devices_metric WHERE device_id = %s)",
-            [engine.instant(engine.moment(before) - KEPT_LONGER), device],
-        )
-    return gone
+        cuts[device] = engine.moment(before) - KEPT_LONGER
+    return engine.drop_hours(cuts)

@@ -65,8 +65,8 @@ def _of(
 ) -> Iterator[Knot]:
     if tier in (Tier.RAW, Tier.ARCHIVE):
         return (knot_of(at, value) for at, value in numbers(engine, subject, since, until))
-    rows = engine.query(
-        f"SELECT first_at, last_at, sum / count FROM {TIER_TABLES[tier]} "
+    rows = engine.read(
+        f"SELECT first_at, last_at, sum / count FROM {engine.source(TIER_TABLES[tier])} "
         "WHERE metric_id = %s AND bucket >= %s AND bucket < %s ORDER BY bucket",
         [subject.metric, engine.instant(since), engine.instant(until)],
     )

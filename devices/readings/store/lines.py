@@ -17,7 +17,7 @@ from devices.readings.samples import HistoriesRequest, Line, Value
 from devices.readings.store.archive import reading as archive
 from devices.readings.store.base import TooMuch, UnknownMetric
 from devices.readings.store.engine import Engine
-from devices.readings.store.tables import NUMBERS, ROWS, TEXTS
+from devices.readings.store.tables import NUMBERS, ROWS, TEXTS, Table
 
 Slots = Mapping[int, tuple[str, int | None, int]]
 """Data type, stream and position of each metric."""
@@ -104,9 +104,9 @@ def _numbers(
     streams: Mapping[int, Sequence[tuple[int, int, bool]]],
 ) -> Iterator[tuple[int, Line]]:
     positions = sorted({position for some in streams.values() for _, position, _ in some})
-    columns = ", ".join(f"r.{NUMBERS[position - 1]}" for position in positions)
+    columns = [NUMBERS[position - 1] for position in positions]
     places = {position: place for place, position in enumerate(positions, start=2)}
-    for stream, rows in _rows(engine, request, ROWS.name, "stream_id", sorted(streams), columns):
+    for stream, rows in _rows(engine, request, ROWS, sorted(streams), columns):
         by_column = list(zip(*rows, strict=True))
         instants = [engine.moment(at) for at in by_column[1]]
         for metric, position, whole in streams[stream]:
@@ -126,9 +126,7 @@ def _line(instants: Sequence[datetime], values: Sequence[Any], whole: bool) -> L
 def _texts(
     engine: Engine, request: HistoriesRequest, slots: Slots, metrics: Sequence[int]
 ) -> Iterator[tuple[int, Line]]:
-    for metric, rows in _rows(
-        engine, request, TEXTS.name, "metric_id", sorted(metrics), "r.text, r.flag"
-    ):
+    for metric, rows in _rows(engine, request, TEXTS, sorted(metrics), ("text", "flag")):
         told = ((engine.moment(at), text, flag) for _, at, text, flag in rows)
         yield metric, _sparse(told, slots[metric][0])
 
@@ -149,23 +147,13 @@ def _sparse(rows: Iterable[tuple[Any, ...]], data_type: str) -> Line:
 def _rows(
     engine: Engine,
     request: HistoriesRequest,
-    table: str,
-    owner: str,
+    table: Table,
     owners: Sequence[int],
-    columns: str,
+    columns: Sequence[str],
 ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
     """The rows of each owner in the range, in order; raises TooMuch before it is in memory."""
-    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in owners])
-    source = engine.for_each(table, "r", f"r.{owner} = k.owner AND r.at >= %s AND r.at < %s")
-    rows = engine.many(
-        f"SELECT k.owner, r.at, {columns} FROM {wanted} {source} "
-        "ORDER BY k.owner, r.at, r.sequence LIMIT %s",
-        [
-            *params,
-            engine.instant(request.since),
-            engine.instant(request.until),
-            request.most + 1,
-        ],
+    rows = engine.rows_of(
+        table, owners, request.since, request.until, columns, limit=request.most + 1
     )
     if len(rows) > request.most:
         raise TooMuch(_too_much(request.most))

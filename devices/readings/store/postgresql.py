@@ -17,7 +17,7 @@ from devices.readings.instants import to_millisecond
 from devices.readings.keeping import Volume
 from devices.readings.store import ordering, partitions
 from devices.readings.store.arrays import arrays, cast_of, columns_of, sent
-from devices.readings.store.engine import Engine
+from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
 
 WATERMARK_LOCK = 0x7E1E_0001
@@ -28,12 +28,11 @@ COPY_FROM = 500
 """Records from which a COPY beats sending arrays."""
 
 
-class PostgresqlEngine(Engine):
+class PostgresqlEngine(SqlRows):
     """Writers insert side by side in one order of keys; conflicts wait for each other."""
 
     batch = 10_000
     whole_months = True
-    archives = True
     rolled_at_once = 2_000
 
     @contextmanager

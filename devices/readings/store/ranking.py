@@ -1,6 +1,4 @@
-"""Percentiles, by nearest rank: the database sorts, so that any bucket fits the memory."""
-
-# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+"""Percentiles, by nearest rank."""
 
 from __future__ import annotations
 
@@ -9,14 +7,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from devices.readings.instants import EPOCH
 from devices.readings.periods import Span, clip
 from devices.readings.samples import PercentileRequest, Percentiles
 from devices.readings.store.aggregating import buckets_of, numeric_subject, refuse_before
 from devices.readings.store.archive import reading as archive
 from devices.readings.store.engine import Engine
 from devices.readings.store.reading import Subject, numbers
-from devices.readings.store.summary import pieces_of_readings
 
 _THOUSANDTHS = 1000
 _ALL = 100 * _THOUSANDTHS
@@ -30,7 +26,9 @@ def percentiles(engine: Engine, request: PercentileRequest) -> list[Percentiles]
     if not shares:
         return []
     spans = [clip(span, request.since, request.until) for span in buckets_of(request, subject.zone)]
-    edge = subject.kept.archived_until or EPOCH
+    edge = subject.kept.archived_until
+    if edge is None:
+        return _stored(engine, subject, spans, shares)
     older = [span for span in spans if span.until <= edge]
     across = [span for span in spans if span.since < edge < span.until]
     newer = [span for span in spans if span.since >= edge]
@@ -60,19 +58,9 @@ def _stored(
     """Buckets that the tables answer."""
     if not spans:
         return []
-    owned = [(subject.metric, span) for span in spans]
-    pieces, params = pieces_of_readings(engine, owned, "m.id")
-    wanted, more = engine.relation("q", [("share", "int8")], [[share] for share in sorted(shares)])
-    rows = engine.query(
-        "SELECT bucket, n, share, value FROM (SELECT bucket, first AS value, "
-        "row_number() OVER (PARTITION BY bucket ORDER BY first) AS place, "
-        f"count(*) OVER (PARTITION BY bucket) AS n FROM ({pieces}) AS pieces) AS ranked "
-        f"JOIN {wanted} ON place = (q.share * n + {_ALL - 1}) / {_ALL}",
-        [*params, *more],
-    )
     counts: dict[datetime, int] = {}
     values: dict[datetime, dict[float, float]] = defaultdict(dict)
-    for stored, count, share, value in rows:
+    for stored, count, share, value in engine.ranked(subject.metric, spans, sorted(shares), _ALL):
         bucket = engine.moment(stored)
         counts[bucket] = count
         values[bucket][shares[share]] = value

@@ -47,6 +47,11 @@ class Subject:
     cut: Kept
     """From when on samples are still taken, and from when on the tier of hours is whole."""
 
+    @property
+    def is_number(self) -> bool:
+        """Whether its values stand in numeric slots."""
+        return self.data_type in (DataType.FLOAT, DataType.INTEGER)
+
 
 def subject_of(engine: Engine, metric: int) -> Subject:
     """Look a metric up; raises UnknownMetric."""
@@ -140,11 +145,14 @@ def _stored_rows(
     """A page from the tables."""
     if _unheard(subject):
         return []
-    select, params = _stored(subject)
+    select, params = _stored(engine, subject)
     sql, bounds = _page(engine, request)
+    mark = 1 << (subject.position - 1) if subject.is_number else 1
     return [
-        (engine.moment(at), *rest)
-        for at, *rest in engine.query(f"{select} {sql}", [*params, *bounds])
+        (engine.moment(at), sequence, origin, bool(revised & mark), *rest)
+        for at, sequence, origin, revised, *rest in engine.read(
+            f"{select} {sql}", [*params, *bounds]
+        )
     ]
 
 
@@ -165,9 +173,9 @@ def survey(engine: Engine, metric: int, since: datetime, until: datetime, most: 
 
 def _count(engine: Engine, subject: Subject, since: datetime, until: datetime, most: int) -> int:
     """How many readings the tables hold, counted no further than `most`."""
-    select, params = _stored(subject)
+    select, params = _stored(engine, subject)
     # In order, although any would do: else the planner reads whole months to find a few rows.
-    ((count,),) = engine.query(
+    ((count,),) = engine.read(
         f"SELECT count(*) FROM ({select} AND at >= %s AND at < %s "
         "ORDER BY at, sequence LIMIT %s) AS few",
         [*params, engine.instant(since), engine.instant(until), most],
@@ -192,23 +200,22 @@ def numbers(
 
 def _unheard(subject: Subject) -> bool:
     """Whether a number never came."""
-    return subject.data_type in (DataType.FLOAT, DataType.INTEGER) and subject.stream is None
+    return subject.is_number and subject.stream is None
 
 
-def _stored(subject: Subject) -> Query:
+def _stored(engine: Engine, subject: Subject) -> Query:
     """SELECT (at, sequence, origin, revised, number, text, flag) of the metric's readings."""
-    if subject.data_type in (DataType.FLOAT, DataType.INTEGER):
+    if subject.is_number:
         column = NUMBERS[subject.position - 1]
-        bit = 1 << (subject.position - 1)
         return (
-            f"SELECT at, sequence, origin, revised & {bit}, {column}, NULL, NULL FROM {ROWS.name} "
-            f"WHERE stream_id = %s AND {column} IS NOT NULL",
+            f"SELECT at, sequence, origin, revised, {column}, NULL, NULL "
+            f"FROM {engine.source(ROWS.name)} WHERE stream_id = %s AND {column} IS NOT NULL",
             [subject.stream],
         )
     column = "flag" if subject.data_type == DataType.BOOLEAN else "text"
     return (
-        f"SELECT at, sequence, origin, revised, NULL, text, flag FROM {TEXTS.name} "
-        f"WHERE metric_id = %s AND {column} IS NOT NULL",
+        "SELECT at, sequence, origin, revised, NULL, text, flag "
+        f"FROM {engine.source(TEXTS.name)} WHERE metric_id = %s AND {column} IS NOT NULL",
         [subject.metric],
     )
 

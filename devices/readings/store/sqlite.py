@@ -14,7 +14,7 @@ from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
-from devices.readings.store.engine import Engine
+from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import Key, Record, Table
 
 _HOUR_MS = 3_600_000
@@ -23,12 +23,11 @@ _ROW_BYTES = 112
 _LAST_ROW = 2**63 - 1
 
 
-class SqliteEngine(Engine):
+class SqliteEngine(SqlRows):
     """SQLite lets one transaction write at a time, so that reading before writing is no race."""
 
     batch = 1_000
     whole_months = False
-    archives = True
     rolled_at_once = 250
 
     def hold_open(self) -> None:

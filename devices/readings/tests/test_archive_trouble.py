@@ -134,16 +134,11 @@ def test_cut_off_anywhere_nothing_is_lost_and_nothing_doubled(
     assert not list(files.directory().glob(f"{files.UNFINISHED}*"))
 
 
-def test_a_full_disk_stops_nothing_but_the_archive(
-    store: ReadingStore, found: list[Metric]
-) -> None:
-    plain = network()
-    fill(store, plain)
+def test_a_full_disk_drops_nothing(store: ReadingStore, found: list[Metric]) -> None:
     told = everything(store, found)
-    cuts = {found[0].device_id: Cut(CUT, archive=True), plain[0].device_id: Cut(CUT)}
 
     with no_room():
-        dropped = store.drop(cuts)
+        dropped = drop(store)
 
     assert dropped.trouble is not None
     assert dropped.trouble.kind is TroubleKind.FULL
@@ -151,26 +146,28 @@ def test_a_full_disk_stops_nothing_but_the_archive(
     assert not ArchivedFile.objects.exists()
     assert list(files.directory().iterdir()) == [files.directory() / files.LOCK]
     assert everything(store, found) == told
-    assert held(store, plain) == 0
 
-    again = store.drop(cuts)
+    again = drop(store)
     assert (again.trouble, held(store, found)) == (None, 0)
     assert everything(store, found) == told
 
 
-def test_a_directory_that_cannot_be_used_is_told_about(
+def test_an_archive_that_cannot_be_used_stops_nobody_else(
     store: ReadingStore, found: list[Metric], archive: Path, settings: Any
 ) -> None:
+    plain = network()
+    fill(store, plain)
     told = everything(store, found)
     (archive.parent / "file").write_text("no directory")
     settings.ARCHIVE_DIR = archive.parent / "file" / "archive"
 
-    dropped = drop(store)
+    dropped = store.drop({found[0].device_id: Cut(CUT, archive=True), plain[0].device_id: Cut(CUT)})
 
     assert dropped.trouble is not None
     assert dropped.trouble.kind is TroubleKind.UNWRITABLE
     assert "Not a directory" in dropped.trouble.message
     assert everything(store, found) == told
+    assert held(store, plain) == 0
 
 
 def test_a_file_that_is_not_what_was_written_is_not_taken(

@@ -5,8 +5,6 @@ are archived; from that moment its readings are read from there, and their rows 
 cut off before leaves a file that nobody knows, and the next run makes the same one again.
 """
 
-# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
-
 from __future__ import annotations
 
 from collections import defaultdict
@@ -19,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from devices.models import Metric
-from devices.readings.keeping import Trouble, TroubleKind
+from devices.readings.keeping import Trouble
 from devices.readings.models import ArchivedFile, ArchivedMetric, KeptFrom
 from devices.readings.store.archive import files
 from devices.readings.store.archive.writing import Named, Written, write
@@ -33,11 +31,6 @@ TOGETHER = 50
 """Devices in one file: at eight values a minute, some hundred megabytes at the most."""
 NEVER = datetime(1, 1, 2, tzinfo=UTC)
 """Before all readings: a day after the first that can be written, for zones west of Greenwich."""
-NOT_HERE = (
-    "Readings cannot be archived from the engine that keeps them here, so none were dropped by the "
-    "rules that ask for it. Take the archive out of these rules, or keep readings in SQLite or "
-    "PostgreSQL."
-)
 Instants = Mapping[int, datetime]
 
 
@@ -55,8 +48,6 @@ def archive(engine: Engine, until: Instants) -> Run:
 
     Where another process is at it, or something is in the way, the run says how far it came.
     """
-    if until and not engine.archives:
-        return Run(trouble=Trouble(TroubleKind.IMPOSSIBLE, NOT_HERE))
     run = Run(_begin(engine, until))
     groups = _groups(until, run.until)
     if not groups:
@@ -134,21 +125,11 @@ def _earliest(
 ) -> datetime | None:
     """The first instant of any of the metrics in the range; None: there is none."""
     owners = {
-        ROWS: {one.stream for one in metrics if one.stream is not None},
-        TEXTS: {one.metric for one in metrics},
+        ROWS: sorted({one.stream for one in metrics if one.stream is not None}),
+        TEXTS: [one.metric for one in metrics],
     }
-    found = []
-    for table, some in owners.items():
-        wanted, params = engine.relation("k", [("id", "int8")], [[one] for one in sorted(some)])
-        ((at,),) = engine.query(  # each owner's first row is found by the index
-            "SELECT min(first) FROM (SELECT (SELECT min(r.at) "
-            f"FROM {table.name} r WHERE r.{table.key[0]} = k.id AND r.at >= %s AND r.at < %s"
-            f") AS first FROM {wanted}) AS firsts",
-            [engine.instant(since), engine.instant(until), *params],
-        )
-        if at is not None:
-            found.append(engine.moment(at))
-    return min(found, default=None)
+    found = (engine.earliest(table, some, since, until) for table, some in owners.items() if some)
+    return min((at for at in found if at is not None), default=None)
 
 
 @transaction.atomic

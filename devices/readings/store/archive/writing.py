@@ -133,18 +133,19 @@ def _stage(
         _insert(staged, "metrics", one.metric, _METRICS_KINDS, [row])
     columns = f"at, sequence, origin, revised, {', '.join(NUMBERS)}"
     for stream in sorted({one.stream for one in metrics if one.stream is not None}):
-        select = f"SELECT {columns} FROM {ROWS.name} WHERE stream_id = %s"
+        select = f"SELECT {columns} FROM {engine.source(ROWS.name)} WHERE stream_id = %s"
         for page in _pages(engine, select, stream, month):
             _insert(staged, "numbers", stream, _NUMBERS_KINDS, page)
     for one in metrics:
-        for page in _pages(engine, _TEXTS_OF, one.metric, month):
+        for page in _pages(engine, _texts_of(engine), one.metric, month):
             _insert(staged, "texts", one.metric, _TEXTS_KINDS, page)
 
 
-_TEXTS_OF = (
-    f"SELECT at, sequence, origin, revised, text, flag FROM {TEXTS.name} WHERE metric_id = %s "
-    "AND (text IS NOT NULL OR flag IS NOT NULL)"
-)
+def _texts_of(engine: Engine) -> str:
+    return (
+        f"SELECT at, sequence, origin, revised, text, flag FROM {engine.source(TEXTS.name)} "
+        "WHERE metric_id = %s AND (text IS NOT NULL OR flag IS NOT NULL)"
+    )
 
 
 def _insert(
@@ -166,7 +167,7 @@ def _pages(engine: Engine, select: str, owner: int, month: Month) -> Iterator[li
     beyond = ""
     after: list[Any] = []
     while True:
-        rows = engine.query(
+        rows = engine.read(
             f"{select} AND at >= %s AND at < %s {beyond} ORDER BY at, sequence LIMIT %s",
             [owner, *bounds, *after, PAGE],
         )
@@ -244,16 +245,17 @@ def _numbers(engine: Engine, one: Named, month: Month) -> Iterator[Row]:
     place = (one.position or 1) - 1
     column = NUMBERS[place]
     select = (
-        f"SELECT at, sequence, origin, revised & {1 << place}, {column} FROM {ROWS.name} "
+        f"SELECT at, sequence, origin, revised, {column} FROM {engine.source(ROWS.name)} "
         f"WHERE stream_id = %s AND {column} IS NOT NULL"
     )
     for page in _pages(engine, select, one.stream or 0, month):
         for at, sequence, origin, revised, number in page:
-            yield one.metric, at, sequence, origin, bool(revised), number, None, None
+            marked = bool(revised & 1 << place)
+            yield one.metric, at, sequence, origin, marked, number, None, None
 
 
 def _texts(engine: Engine, one: Named, month: Month) -> Iterator[Row]:
-    for page in _pages(engine, _TEXTS_OF, one.metric, month):
+    for page in _pages(engine, _texts_of(engine), one.metric, month):
         for at, sequence, origin, revised, text, flag in page:
             value = None if flag is None else bool(flag)
             yield one.metric, at, sequence, origin, bool(revised), None, text, value
