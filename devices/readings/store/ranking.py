@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from devices.readings.instants import EPOCH
 from devices.readings.periods import Span, clip
 from devices.readings.samples import PercentileRequest, Percentiles
 from devices.readings.store.aggregating import buckets_of, numeric_subject, refuse_before
@@ -30,7 +29,9 @@ def percentiles(engine: Engine, request: PercentileRequest) -> list[Percentiles]
     if not shares:
         return []
     spans = [clip(span, request.since, request.until) for span in buckets_of(request, subject.zone)]
-    edge = subject.kept.archived_until or EPOCH
+    edge = subject.kept.archived_until
+    if edge is None:
+        return _stored(engine, subject, spans, shares)
     older = [span for span in spans if span.until <= edge]
     across = [span for span in spans if span.since < edge < span.until]
     newer = [span for span in spans if span.since >= edge]
