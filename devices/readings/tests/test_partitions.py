@@ -138,3 +138,9 @@ def test_a_copy_that_meets_what_another_writer_stored_looks_at_each_record(
 
     assert (list(result.new), result.unchanged) == (samples[:400], 600)
     assert store.held([level], START, START + timedelta(minutes=1)) == 1_000
+
+
+def test_nothing_is_compiled_to_ask_years_of_months(store: ReadingStore) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
