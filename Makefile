@@ -33,10 +33,11 @@ install-dev:
 
 .PHONY: test
 test: check ## run all checks and tests, with real Valkey, PostgreSQL and Chromium
-	$(PYTHON_OF_VENV) -m scripts.services -- $(MAKE) --no-print-directory -k test-sqlite test-postgres
+	$(PYTHON_OF_VENV) -m scripts.services -- $(MAKE) --no-print-directory -k test-sqlite test-postgres \
+		test-clickhouse
 
-# The two below run inside `scripts.services`, which names servers, browser and report directory.
-.PHONY: test-sqlite test-postgres
+# The three below run inside `scripts.services`, which names servers, browser and report directory.
+.PHONY: test-sqlite test-postgres test-clickhouse
 test-sqlite:
 	echo "== the whole suite, on SQLite =="
 	$(PYTEST) $(SPREAD) --junitxml="$$TEST_REPORTS/sqlite.xml"
@@ -47,6 +48,12 @@ test-postgres:
 		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" $(PYTEST) $(SPREAD) -m 'database and not browser' \
 			--junitxml="$$TEST_REPORTS/postgres.xml" $(STORED); \
 	fi
+
+# Its engine runs inside the process that tests; what it is asked beside, SQLite answers.
+test-clickhouse:
+	echo "== what is stored, on ClickHouse =="
+	TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) -m 'database and not browser' \
+		--junitxml="$$TEST_REPORTS/clickhouse.xml" devices/readings
 
 # Its own report, beside the table at the end: one JSON object a line.
 .PHONY: chaos

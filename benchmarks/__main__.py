@@ -18,14 +18,17 @@ from benchmarks.site import temporary_site
 class Benchmark:
     """A module with `run() -> Iterable[Figure]`, imported once its temporary site is configured.
 
-    `postgresql`: its site lives in PostgreSQL instead of SQLite.
+    `postgresql`: its site lives in PostgreSQL instead of SQLite. `clickhouse`: its big tables are
+    in ClickHouse's engine inside this process.
     """
 
     module: str
     postgresql: bool = False
+    clickhouse: bool = False
 
 
 BENCHMARKS = {
+    "archive": Benchmark("benchmarks.archive", postgresql=True),
     "backfill": Benchmark("benchmarks.backfill", postgresql=True),
     "backfill-sqlite": Benchmark("benchmarks.backfill"),
     "chart": Benchmark("benchmarks.chart", postgresql=True),
@@ -39,10 +42,12 @@ BENCHMARKS = {
     "poll": Benchmark("benchmarks.poll", postgresql=True),
     "retention": Benchmark("benchmarks.retention", postgresql=True),
     "rollup": Benchmark("benchmarks.rollup", postgresql=True),
+    "rollup-clickhouse": Benchmark("benchmarks.rollup", postgresql=True, clickhouse=True),
     "rollup-sqlite": Benchmark("benchmarks.rollup"),
     "series-day": Benchmark("benchmarks.series_day", postgresql=True),
     "size": Benchmark("benchmarks.size", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
+    "write-clickhouse": Benchmark("benchmarks.write_clickhouse", postgresql=True, clickhouse=True),
     "write-sqlite": Benchmark("benchmarks.write_sqlite"),
 }
 
@@ -61,7 +66,7 @@ def run_one(name: str) -> int:
     """Run a benchmark in this process."""
     try:
         benchmark = BENCHMARKS[name]
-        with temporary_site(postgresql=benchmark.postgresql):
+        with temporary_site(postgresql=benchmark.postgresql, clickhouse=benchmark.clickhouse):
             module = importlib.import_module(benchmark.module)
             run = cast("Callable[[], Iterable[Figure]]", module.run)
             for figure in run():

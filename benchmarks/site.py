@@ -25,12 +25,12 @@ class NoPostgresql(Exception):
 
 
 @contextmanager
-def temporary_site(*, postgresql: bool = False) -> Iterator[Path]:
+def temporary_site(*, postgresql: bool = False, clickhouse: bool = False) -> Iterator[Path]:
     """Configure Django for a new site in a temporary directory, which is removed afterwards.
 
     Redis is the one that `REDIS_URL` or `TEST_REDIS_URL` names; raises NoRedis without. With
     `postgresql` the site gets a new database of the server that `TEST_POSTGRES_URL` names; raises
-    NoPostgresql without.
+    NoPostgresql without. With `clickhouse` its big tables are in the engine inside this process.
     """
     url = os.environ.get("REDIS_URL") or os.environ.get("TEST_REDIS_URL")
     if not url:
@@ -43,6 +43,7 @@ def temporary_site(*, postgresql: bool = False) -> Iterator[Path]:
             DJANGO_SETTINGS_MODULE="telemetry_site.settings",
             DATA_DIR=folder,
             DATABASE_URL=database,
+            READINGS_URL=f"chdb://{folder}/clickhouse" if clickhouse else "",
             REDIS_URL=url,
             SECRET_KEY=secrets.token_urlsafe(50),
             FIELD_ENCRYPTION_KEY=Fernet.generate_key().decode(),

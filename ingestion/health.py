@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 
 from devices.models import KeyCheck
 from devices.models.key_check import KeyMismatch
+from devices.readings.store import RowsAway, RowsRefused, get_store
 from ingestion import pulse
 
 # The clock ticks once a second; a worker's heartbeat comes with every tick it carries out.
@@ -38,6 +40,8 @@ def ready(request: HttpRequest) -> JsonResponse:
         "dispatch": lambda: _recent(pulse.DISPATCH, DISPATCH_LATE_S, "The clock (beat)"),
         "worker": lambda: _recent(pulse.WORKER, WORKER_LATE_S, "The worker"),
     }
+    if settings.READINGS_ADDRESS is not None:
+        checks["readings"] = _readings
     report: dict[str, dict[str, Any]] = {}
     for name, check in checks.items():
         if name in _IN_REDIS and not report["redis"]["ok"]:
@@ -66,8 +70,18 @@ def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"ok": False, "message": str(error)}
     except RedisError as error:
         return {"ok": False, "message": f"Redis does not answer ({type(error).__name__})."}
+    except (RowsAway, RowsRefused):
+        message = (
+            "The readings engine cannot be used: `manage.py check --database default` says why."
+        )
+        return {"ok": False, "message": message}
     except DatabaseError as error:
         return {"ok": False, "message": f"The database does not answer ({type(error).__name__})."}
+
+
+def _readings() -> dict[str, Any]:
+    get_store().ready()
+    return {"engine": "clickhouse"}
 
 
 def _database() -> dict[str, Any]:

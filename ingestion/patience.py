@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
+from devices.readings.store import RowsAway
 from ingestion.resilience.retry import Time
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,8 @@ class DatabaseAway(Exception):
 def insist(act: Callable[[], T], until: float, clock: Time) -> T:
     """Do what may be done twice, and do it again when the database went away, `until` (by `clock`).
 
-    Outside of a transaction, which ends with its connection. Raises DatabaseAway when it stays
-    away, and whatever else goes wrong.
+    So it is with a readings engine beside the database. Outside of a transaction, which ends with
+    its connection. Raises DatabaseAway when it stays away, and whatever else goes wrong.
     """
     while True:
         session = connection.connection
@@ -34,7 +35,8 @@ def insist(act: Callable[[], T], until: float, clock: Time) -> T:
             return act()
         except (OperationalError, InterfaceError) as error:
             # Django may have opened another session already, as it left the transaction.
-            if connection.connection is session and connection.is_usable():
+            away = isinstance(error, RowsAway)
+            if not away and connection.connection is session and connection.is_usable():
                 raise  # it is there, and says that something is wrong
             reason = str(error).strip()
         connection.close()

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 
 from devices.models import KeyCheck
 from devices.models.key_check import KeyMismatch
+from devices.readings.store import get_store
 from ingestion.health import pending_migrations
 
 log = structlog.get_logger(__name__)
@@ -40,9 +41,10 @@ def refuse_wrong_key() -> None:
 
 
 def _not_there() -> str | None:
-    """Why the database cannot be used yet; None when it can."""
+    """Why the database, or the readings engine beside it, cannot be used yet; None when it can."""
     try:
         pending = pending_migrations()
+        get_store().ready()
     except OperationalError as error:
         return str(error).strip()
     return f"{pending} migrations are not applied yet" if pending else None

@@ -11,12 +11,16 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from devices.readings.address import Address
 from telemetry_site import logs, skin
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+# Readings that were dropped by age, where a retention rule says so (docs/retention.md).
+ARCHIVE_DIR = Path(env.str("ARCHIVE_DIR", default=str(DATA_DIR / "archive"))).resolve()
 
 
 def key_from(variable: str, file_name: str) -> str:
@@ -118,6 +122,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
+    "devices.readings.away.ReadingsAwayMiddleware",
 ]
 
 ROOT_URLCONF = "telemetry_site.urls"
@@ -158,6 +163,8 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
     # What readings are stored with is planned once, not for each batch.
     _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
+# The big tables may be elsewhere: None, or the parts of READINGS_URL.
+READINGS_ADDRESS = Address.of(env.str("READINGS_URL", default=""))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: broker, streams, rate budget, breaker, cache --------------------------------------
@@ -311,6 +318,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "PAGE_SIZE": 100,
 }
+DRF_STANDARDIZED_ERRORS = {"EXCEPTION_HANDLER_CLASS": "devices.readings.away.ApiErrors"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Telemetry API",
     "DESCRIPTION": "Communities, devices, metrics and their readings. Times are UTC.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
 os.environ.setdefault("SECRET_KEY", "test-only-" + "x" * 50)
@@ -12,6 +14,11 @@ if os.environ.get("TEST_REDIS_URL"):
     os.environ["REDIS_URL"] = os.environ["TEST_REDIS_URL"]
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+if os.environ.get("TEST_READINGS_URL") == "chdb":
+    # The engine of ClickHouse in this process, in a directory that only it may open.
+    _chdb = tempfile.mkdtemp(prefix="telemetry-chdb-")
+    atexit.register(shutil.rmtree, _chdb, ignore_errors=True)
+    os.environ["READINGS_URL"] = f"chdb://{_chdb}"
 
 from telemetry_site.settings import *  # noqa: F403
 

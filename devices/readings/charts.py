@@ -26,6 +26,7 @@ from devices.readings.samples import (
     Tier,
 )
 from devices.readings.store import NotNumeric, get_store
+from devices.readings.store.archive.stitching import together
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -114,10 +115,10 @@ def series(metric: Metric, since: datetime, until: datetime, points: int) -> Ser
         if plan and plan[-1].continues(stretch):
             stretch = _Stretch(plan.pop().since, ends, stretch.width)
         plan.append(stretch)
-    return _drawn(metric, plan)
+    return _drawn(metric, plan, survey.kept.archived_until)
 
 
-def _drawn(metric: Metric, plan: Sequence[_Stretch]) -> Series:
+def _drawn(metric: Metric, plan: Sequence[_Stretch], archived_until: datetime | None) -> Series:
     """Each stretch drawn, and the line broken between two of them where nothing was heard."""
     line: list[Point] = []
     parts: list[Part] = []
@@ -126,8 +127,19 @@ def _drawn(metric: Metric, plan: Sequence[_Stretch]) -> Series:
         if line and points and _apart(line[-1], points[0], parts[-1], part):
             line.append(_broken(line[-1].at + (points[0].at - line[-1].at) / 2))
         line += points
-        parts.append(part)
+        parts += _told(part, archived_until)
     return Series(line, parts)
+
+
+def _told(part: Part, archived_until: datetime | None) -> list[Part]:
+    """A part of single readings, or of buckets made of them, by where these stand."""
+    if archived_until is None or part.tier not in (Tier.RAW, Tier.ARCHIVE):
+        return [part]
+    edge = min(max(archived_until, part.since), part.until)
+    stretches = [(Tier.ARCHIVE, part.since, edge), (Tier.RAW, edge, part.until)]
+    return [
+        Part(tier, part.width, since, until) for tier, since, until in stretches if since < until
+    ]
 
 
 def _width(length: timedelta, points: int) -> timedelta:
@@ -141,9 +153,9 @@ def _kept_stretches(
     kept: Kept, zone: ZoneInfo, since: datetime, until: datetime
 ) -> list[tuple[datetime, datetime, timedelta]]:
     """The range in parts, by the finest resolution that is kept of each; nothing for readings."""
-    readings_from = kept.readings_from or since
     # Of the day in which hours begin to be kept, only the day itself is whole.
     hours_from = day_span(kept.hours_from, zone).until if kept.hours_from else since
+    readings_from = max(kept.readings_from or since, hours_from)
     parts = [
         (since, hours_from, DAY),
         (max(since, hours_from), readings_from, HOUR),
@@ -227,19 +239,4 @@ def _grouped(buckets: Sequence[Bucket], days: int) -> list[Bucket]:
         else:
             numbers.append(number)
             groups.append([bucket])
-    return [_together(group) for group in groups]
-
-
-def _together(group: Sequence[Bucket]) -> Bucket:
-    return Bucket(
-        start=group[0].start,
-        count=sum(bucket.count for bucket in group),
-        minimum=min(bucket.minimum for bucket in group),
-        maximum=max(bucket.maximum for bucket in group),
-        sum=sum(bucket.sum for bucket in group),
-        sum_of_squares=sum(bucket.sum_of_squares for bucket in group),
-        first=group[0].first,
-        last=group[-1].last,
-        first_at=group[0].first_at,
-        last_at=group[-1].last_at,
-    )
+    return [together(group) for group in groups]

@@ -4,33 +4,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """From when on single readings and hours of a metric are kept; None: since ever.
+    """From when on single readings and hours of a metric can be had; None: since ever.
 
-    Both are whole hours, and what is coarser is kept longer.
+    Both are whole hours, and what is coarser is kept longer. Readings before `archived_until`
+    (None: none) come from the archive.
     """
 
     readings_from: datetime | None = None
     hours_from: datetime | None = None
+    archived_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What of a device is to go: readings and hours before these instants (None: nothing)."""
+    """What of a device is to go: readings and hours before these instants (None: nothing).
+
+    `archive`: readings go into the archive first, a month at a time.
+    """
 
     readings_before: datetime | None
     hours_before: datetime | None = None
+    archive: bool = False
+
+
+class TroubleKind(StrEnum):
+    """Why the archive could not be written."""
+
+    FULL = "full"
+    UNWRITABLE = "unwritable"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why readings that were to be archived were not, and so stayed; `message` is for people."""
+
+    kind: TroubleKind
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """About how many rows of readings and how many hours went."""
+    """About how many rows of readings and how many hours went, and how many single readings went
+    into the archive. With a `trouble`, what was to be archived stayed, and all else went.
+    """
 
     readings: int = 0
     hours: int = 0
+    archived: int = 0
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from devices.models import Device
+from devices.readings.archiving import remember
 from devices.readings.instants import EPOCH
 from devices.readings.keeping import Cut, Dropped, Volume
 from devices.readings.models import KeptFrom, RetentionRule
@@ -36,6 +37,8 @@ class Step:
     on: date | None
     due: bool
     """Whether that day has come: it goes within the hour."""
+    archive: bool
+    """Whether it goes to the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,15 @@ class Outlook:
 def prune(now: datetime) -> Pruned:
     """Make room for the coming months, and drop what is older than people want to keep.
 
-    Readings and hours go by the rules (RetentionRule), entries as received once no device keeps
-    readings that they could explain or give anew. Days and months stay.
+    Readings and hours go by the rules (RetentionRule), readings into the archive where these say
+    so; entries as received once no device keeps readings that they could explain or give anew.
+    Days and months stay.
     """
     store = get_store()
     store.prepare(now)
-    dropped = store.drop(cuts(now))
+    going = cuts(now)
+    dropped = store.drop(going)
+    remember(dropped.trouble, any(cut.archive for cut in going.values()), now)
     unneeded = _received_until()
     received = 0 if unneeded is None else store.drop_received_before(unneeded)
     return Pruned(dropped, received)
@@ -100,7 +106,7 @@ def cuts(now: datetime) -> dict[int, Cut]:
             for days in (rule.readings_days, rule.hours_days)
         )
         if readings is not None:
-            found[device] = Cut(readings, hours)
+            found[device] = Cut(readings, hours, rule.archive)
     return found
 
 
@@ -158,19 +164,22 @@ def _going(
     volume: Volume, gone: Mapping[RetentionRule, datetime], earliest: datetime, now: datetime
 ) -> Going | None:
     """A month's steps still to come; None when there are none."""
-    days: dict[date | None, RetentionRule] = {}
+    days: dict[tuple[date | None, bool], RetentionRule] = {}
     for rule, until in gone.items():
         day = None
         if rule.readings_days is not None:
             over_age = volume.ends + timedelta(days=rule.readings_days) + KEPT_LONGER
             day = max(over_age, earliest).date()
         if until < volume.ends:
-            days.setdefault(day, rule)
+            days.setdefault((day, rule.archive), rule)
     if not days:
         return None
-    ordered = sorted(days, key=lambda day: (day is None, day or date.min))
-    steps = tuple(Step(days[day], day, day is not None and day <= now.date()) for day in ordered)
-    last = ordered[-1]
+    ordered = sorted(days, key=lambda one: (one[0] is None, one[0] or date.min, one[1]))
+    steps = tuple(
+        Step(days[day, archive], day, day is not None and day <= now.date(), archive)
+        for day, archive in ordered
+    )
+    last = steps[-1].on
     return Going(volume, steps, last is not None and last <= (now + SOON).date())
 
 

@@ -41,12 +41,17 @@ class Origin(StrEnum):
 
 
 class Tier(StrEnum):
-    """Resolutions the store keeps."""
+    """Resolutions the store keeps; `archive`: single readings that stand in the archive."""
 
     RAW = "raw"
+    ARCHIVE = "archive"
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
+
+
+RESOLUTIONS = (Tier.RAW, Tier.HOUR, Tier.DAY, Tier.MONTH)
+"""What can be asked for. Where readings stand then is the store's business."""
 
 
 @dataclass(frozen=True, slots=True)

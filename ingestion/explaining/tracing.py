@@ -23,7 +23,7 @@ from devices.readings.samples import (
     ReceivedRequest,
     Value,
 )
-from devices.readings.store import NotKept, NotNumeric, get_store
+from devices.readings.store import ArchiveUnreadable, NotKept, NotNumeric, get_store
 from devices.readings.store.base import ReadingStore
 from ingestion.models import PollLog
 from ingestion.normalise import FieldRule
@@ -89,14 +89,10 @@ def find(metric: Metric, at: datetime, sequence: int | None = None) -> Reading:
 
     With `sequence`, exactly the reading of that entry number and time.
     """
-    until = to_millisecond(at) + _MILLISECOND
-    if sequence is None:
-        since = until - timedelta(days=366)
-        newest = HistoryRequest(metric.pk, since, until, limit=1, newest_first=True)
-        found = list(get_store().history(newest))
-    else:
-        there = HistoryRequest(metric.pk, to_millisecond(at), until, limit=1000)
-        found = [one for one in get_store().history(there) if one.sequence == sequence]
+    try:
+        found = _stored(metric, to_millisecond(at), sequence)
+    except ArchiveUnreadable as error:
+        raise NoSuchReading(str(error)) from error
     if not found:
         raise NoSuchReading(
             f"No single reading of {metric.label} is kept at {at:%Y-%m-%d %H:%M:%S} UTC"
@@ -104,6 +100,16 @@ def find(metric: Metric, at: datetime, sequence: int | None = None) -> Reading:
             + (" or in the year before." if sequence is None else ".")
         )
     return found[0]
+
+
+def _stored(metric: Metric, at: datetime, sequence: int | None) -> list[Reading]:
+    until = at + _MILLISECOND
+    if sequence is None:
+        since = until - timedelta(days=366)
+        newest = HistoryRequest(metric.pk, since, until, limit=1, newest_first=True)
+        return list(get_store().history(newest))
+    there = HistoryRequest(metric.pk, at, until, limit=1000)
+    return [one for one in get_store().history(there) if one.sequence == sequence]
 
 
 def explain(metric: Metric, reading: Reading) -> Explanation:

@@ -16,7 +16,7 @@ from typing import Any
 from devices.models import CalibrationVersion, FieldMapping, Job, JobState, Metric, Source
 from devices.models.calibration import PARAMETERS
 from devices.readings.samples import HistoryRequest, Received, ReceivedRequest, Sample
-from devices.readings.store import get_store
+from devices.readings.store import ArchiveUnreadable, get_store
 from ingestion.recalculation.asking import KIND, Order
 from ingestion.recalculation.comparing import compare
 from ingestion.recalculation.governed import Stretch
@@ -134,7 +134,10 @@ def _differs(scope: Scope, one: Stale, now: datetime) -> bool | None:
         request = HistoryRequest(
             metric, one.stretch.since or BEGINNING, one.stretch.until or now, limit=1
         )
-        return False if get_store().history(request) else None
+        try:
+            return False if get_store().history(request) else None
+        except ArchiveUnreadable:
+            return False  # there are readings, only the archive's file is away
     stored = get_store().stored([metric], [(entry.at, entry.sequence) for entry in page])
     rules = [rule for rule in scope.rules.usable if rule.metric == metric]
     if not rules:

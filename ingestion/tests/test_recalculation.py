@@ -14,8 +14,8 @@ from devices.readings.models import Received
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Origin, Sample
 from devices.readings.store import get_store
-from devices.readings.tests.network import recomputed
-from devices.readings.tests.test_rollups import TIERS, assert_same, stored
+from devices.readings.tests.network import recomputed, tier_of
+from devices.readings.tests.test_rollups import TIERS, assert_same
 from ingestion import rejections
 from ingestion.models import EventKind, Gap, MappingPause, PollState, Rejection, SourceEvent
 from ingestion.recalculation import request, working
@@ -159,9 +159,7 @@ def test_a_metric_of_another_type_now(scene: Scene) -> None:
 
     assert scene.values() == [True, False]
     assert (job.report["changed"], job.report["new"], job.report["removed"]) == (2, 0, 0)
-    assert [(one.count, one.maximum) for one in stored(scene.level.pk, next(iter(TIERS)))] == [
-        (2, 1.0)
-    ]
+    assert [(one.count, one.maximum) for one in tier_of(TIERS[0], scene.level.pk)] == [(2, 1.0)]
 
 
 def test_hours_days_and_months_follow(scene: Scene) -> None:
@@ -176,7 +174,7 @@ def test_hours_days_and_months_follow(scene: Scene) -> None:
     held = {(one.at, one.sequence): one.value for one in scene.readings()}
     assert len(held) < 3000
     for tier in TIERS:
-        assert_same(stored(scene.level.pk, tier), recomputed(held, tier, ZoneInfo(zone)))
+        assert_same(tier_of(tier, scene.level.pk), recomputed(held, tier, ZoneInfo(zone)))
 
 
 def test_a_killed_worker_goes_on_where_it_was(

@@ -9,7 +9,7 @@
  * @property {boolean} [broken] the server found a gap before this point
  *
  * @typedef {Object} Part a stretch of the chart and where it came from
- * @property {"raw"|"hour"|"day"|"month"} tier
+ * @property {"raw"|"archive"|"hour"|"day"|"month"} tier
  * @property {number|null} bucket_s seconds; null for single readings
  * @property {number} start seconds since 1970
  * @property {number} end
@@ -50,8 +50,19 @@ export async function fetchHistory(url, signal) {
   if (response.status === 401 || response.status === 403) {
     throw new Error("Your session has ended. Log in again, then come back.");
   }
+  if (response.status === 503) throw new Error(await refusal(response));
   if (!response.ok) throw new Error(`The server answered ${response.status}.`);
   return readHistory(await response.json());
+}
+
+/**
+ * Why the server cannot answer now, in its own words where it has any.
+ * @param {Response} response
+ * @returns {Promise<string>}
+ */
+async function refusal(response) {
+  const answer = await response.json().catch(() => null);
+  return answer?.errors?.[0]?.detail ?? "The server answered 503.";
 }
 
 /**
@@ -72,7 +83,13 @@ function readHistory(answer) {
   return { points, bucket: answer.bucket_s ?? 0, parts: answer.parts ?? [] };
 }
 
-const FROM = { raw: "single readings", hour: "hourly values", day: "daily values", month: "monthly values" };
+const FROM = {
+  raw: "single readings",
+  archive: "single readings in the archive",
+  hour: "hourly values",
+  day: "daily values",
+  month: "monthly values",
+};
 const LENGTHS = /** @type {const} */ ([
   [2_678_400, "month"],
   [86_400, "day"],

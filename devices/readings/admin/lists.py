@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -62,8 +65,20 @@ class LatestAdmin(ReadOnlyAdmin):
         return ORIGIN_OF[row.origin].value
 
 
+class InTheDatabase(ReadOnlyAdmin):
+    """A list of a big table: there is none where the tables are not in the database."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """As the base says, where there is anything to list."""
+        return settings.READINGS_ADDRESS is None and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As the base says, where there is anything to list."""
+        return settings.READINGS_ADDRESS is None and super().has_view_permission(request, obj)
+
+
 @admin.register(ReceivedEntry)
-class ReceivedEntryAdmin(ReadOnlyAdmin):
+class ReceivedEntryAdmin(InTheDatabase):
     """Entries as their sources sent them, newest first."""
 
     list_display = ["at", "source", "sequence", "as_received"]
@@ -77,7 +92,7 @@ class ReceivedEntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(RollupEntry)
-class RollupEntryAdmin(ReadOnlyAdmin):
+class RollupEntryAdmin(InTheDatabase):
     """Days and months of every metric, newest first."""
 
     list_display = ["bucket", "tier", "device", "metric", "count", "minimum", "average", "maximum"]

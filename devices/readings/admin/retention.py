@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from devices.admin.base import PageAdmin
+from devices.readings.archiving import holdings
 from devices.readings.models import RetentionRule
 from devices.readings.retention import NOTICE, SOON, outlook
 from devices.readings.store import get_store
@@ -43,8 +44,9 @@ class RetentionRuleAdmin(PageAdmin):
 
     @admin.display(description="single readings", ordering="readings_days")
     def readings(self, row: RetentionRule) -> str:
-        """How long they are kept."""
-        return days_of(row.readings_days)
+        """How long they are kept, and what then."""
+        archived = row.archive and row.readings_days is not None
+        return days_of(row.readings_days) + (", then in the archive" if archived else "")
 
     @admin.display(description="hours", ordering="hours_days")
     def hours(self, row: RetentionRule) -> str:
@@ -67,6 +69,7 @@ class RetentionRuleAdmin(PageAdmin):
         """The rules below what they will do."""
         plan = {
             "outlook": outlook(timezone.now()),
+            "archive": holdings(),
             "whole_months": get_store().drops_whole_months(),
             "notice": NOTICE.days,
             "soon": SOON.days,

@@ -7,13 +7,16 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.status import HTTP_503_SERVICE_UNAVAILABLE
 
 from devices.models import Metric
 from devices.openapi import Schema
 from devices.readings.ranges import BadTime, parse_length, parse_time
+from devices.readings.store import ArchiveUnreadable
 
 START = OpenApiParameter(
     "start", str, description="ISO 8601 or relative (-30m, -24h, -7d). Default: -24h. Inclusive."
@@ -26,6 +29,13 @@ POINTS = OpenApiParameter(
 )
 COMMUNITY = OpenApiParameter("community", str, description="A community's slug.")
 MOST = 5000
+
+
+class ArchiveAway(APIException):
+    """A file of the archive is missing or damaged."""
+
+    status_code = HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "archive_unreadable"
 
 
 class ReadingsView(GenericAPIView[Any]):
@@ -44,6 +54,12 @@ class ReadingsView(GenericAPIView[Any]):
             raise ValidationError(
                 dict.fromkeys(unknown, f"There is no such parameter here. Known: {listed}.")
             )
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """What the archive cannot give is no fault of the caller's."""
+        if isinstance(exc, ArchiveUnreadable):
+            exc = ArchiveAway(str(exc))
+        return super().handle_exception(exc)
 
     def time(self, name: str, default: str, now: datetime) -> datetime:
         """A parameter that is a time. Raises ValidationError."""

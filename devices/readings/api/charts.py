@@ -18,7 +18,7 @@ from devices.readings.represent import iso
 from devices.readings.samples import AggregateRequest, Tier
 from devices.readings.serializers import MeasuresSerializer, SeriesSerializer, StatesSerializer
 from devices.readings.staying import TooManyStays, states
-from devices.readings.store import NotKept, NotNumeric, TooManyBuckets
+from devices.readings.store import ArchiveUnreadable, NotKept, NotNumeric, TooManyBuckets
 
 BRIDGE = OpenApiParameter(
     "bridge",
@@ -111,6 +111,8 @@ class MeasuresView(OneMetricView):
             raise ValidationError({"measures": str(error)}) from error
         except TooManyBuckets as error:
             raise ValidationError({"width": str(error)}) from error
+        except ArchiveUnreadable:
+            raise
         except NotKept as error:
             raise ValidationError({"start": str(error)}) from error
         return Response(
@@ -140,6 +142,8 @@ class StatesView(OneMetricView):
             found = states(metric, since, until, bridge)
         except NoSuchMeasure as error:
             raise ValidationError({"metric": str(error)}) from error
+        except ArchiveUnreadable:
+            raise
         except (NotKept, TooManyStays) as error:
             raise ValidationError({"start": str(error)}) from error
         longest = sorted(found.lasted.items(), key=lambda one: one[1], reverse=True)

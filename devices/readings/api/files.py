@@ -18,7 +18,7 @@ from devices.readings.api.base import END, START, ReadingsView
 from devices.readings.download import download
 from devices.readings.export import FORMATS, ExportRequest, FormatUnavailable
 from devices.readings.instants import to_millisecond
-from devices.readings.samples import Tier
+from devices.readings.samples import RESOLUTIONS, Tier
 
 
 class ExportView(ReadingsView):
@@ -32,7 +32,7 @@ class ExportView(ReadingsView):
         OpenApiParameter(
             "tier",
             str,
-            enum=[tier.value for tier in Tier],
+            enum=[tier.value for tier in RESOLUTIONS],
             description="raw for readings (the default), or statistics of hours, days or months.",
         ),
         OpenApiParameter("metrics", str, description="Names, separated by commas. Default: all."),
@@ -47,7 +47,7 @@ class ExportView(ReadingsView):
             Device.objects.visible_to(request.user).select_related("community"), uuid=uuid
         )
         form = FORMATS[self.choice("as", "csv", FORMATS)]
-        tier = Tier(self.choice("tier", Tier.RAW, [one.value for one in Tier]))
+        tier = Tier(self.choice("tier", Tier.RAW, [one.value for one in RESOLUTIONS]))
         since, until = self.range(to_millisecond(timezone.now()))
         wanted = ExportRequest(device, self.metrics(device), since, until, tier)
         try:

@@ -1,5 +1,6 @@
 """The tables of the time series. Only the store writes them; others speak in metrics."""
 
+from devices.readings.models.archived import ArchivedFile, ArchivedMetric, ArchiveState
 from devices.readings.models.imports import ReadingImport, ReadingImportPiece
 from devices.readings.models.latest import Latest, LatestRow, LatestText
 from devices.readings.models.lists import ReceivedEntry, RollupEntry
@@ -17,6 +18,9 @@ from devices.readings.models.tiers import (
 
 __all__ = [
     "SLOTS",
+    "ArchiveState",
+    "ArchivedFile",
+    "ArchivedMetric",
     "DayZone",
     "KeptFrom",
     "LateLog",

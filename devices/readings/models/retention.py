@@ -57,6 +57,12 @@ class RetentionRule(models.Model):
         validators=[MinValueValidator(LEAST_DAYS)],
         help_text="Not shorter than the readings. Empty: for ever.",
     )
+    archive = models.BooleanField(
+        "archive readings before they are dropped",
+        default=False,
+        help_text="Each month of readings is written to a Parquet file and compared with the "
+        "database before anything is dropped; charts and downloads go on reading it from there.",
+    )
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -114,7 +120,9 @@ class RetentionRule(models.Model):
 class KeptFrom(models.Model):
     """From when on a device's samples are still taken, and up to when its rows are gone.
 
-    A row here is a promise already kept: raising a rule later brings nothing back.
+    A row here is a promise already kept: raising a rule later brings nothing back. Readings before
+    `archived_until` (null: none) are read from the archive, never from the rows. It has all of
+    them from `archived_from` on (null: since ever); older files may hold some of what was before.
     """
 
     device = models.OneToOneField(
@@ -123,6 +131,8 @@ class KeptFrom(models.Model):
     readings_from = InstantField(null=True)
     hours_from = InstantField(null=True)
     dropped_until = InstantField(null=True)
+    archived_from = InstantField(null=True)
+    archived_until = InstantField(null=True)
 
     def __str__(self) -> str:
         """The device and the instant."""

@@ -30,18 +30,15 @@ from devices.readings.samples import (
     DayCompleteness,
     Tier,
 )
+from devices.readings.store.archive import reading as archive
+from devices.readings.store.archive.stitching import by_hours, divide, joined
 from devices.readings.store.base import NotKept, NotNumeric, TooManyBuckets
 from devices.readings.store.engine import Engine
 from devices.readings.store.reading import Subject, subject_of
-from devices.readings.store.summary import (
-    STATISTICS,
-    TIER_TABLES,
-    pieces_of_readings,
-    pieces_of_tier,
-    summary,
-)
+from devices.readings.store.summary import STATISTICS, TIER_TABLES
 
 MAX_BUCKETS = 20_000
+_ORDER = list(Tier)
 _PERIODS = {Tier.DAY: day_span, Tier.MONTH: month_span}
 
 
@@ -51,40 +48,38 @@ def aggregate(engine: Engine, request: AggregateRequest) -> Buckets:
     refuse_gone(request, subject.kept)
     spans = buckets_of(request, subject.zone)
     pending = _pending(engine, subject, spans)
-    tier, rest = Tier.RAW, spans
+    rest = spans
+    tiers = {Tier.RAW}
     buckets: list[Bucket] = []
     if isinstance(request.width, Tier) and subject.days_ready:
         ready, rest = _ready(request, spans, subject.rolled, pending)
         if ready:
-            tier = request.width
-            buckets = _of_tier(engine, subject, tier, ready)
+            tiers.add(request.width)
+            buckets = _of_tier(engine, subject, request.width, ready)
     hours: list[Span] = []
     readings: list[Span] = []
     for span in rest:
-        part = clip(span, request.since, request.until)
-        inner, edges = split_hours(part, subject.rolled, pending)
-        hours += inner
-        readings += edges
-    if hours and tier is Tier.RAW:
-        tier = Tier.HOUR
-    buckets += _summed(engine, subject.metric, hours, readings)
-    return Buckets(tier, sorted(buckets, key=lambda bucket: bucket.start))
+        clipped = clip(span, request.since, request.until)
+        for part, has_hours in by_hours(clipped, subject.kept, subject.cut):
+            inner, edges = split_hours(part, subject.rolled, pending) if has_hours else ([], [part])
+            hours += inner
+            readings += edges
+    archived, readings = divide(readings, subject.kept.archived_until)
+    tiers |= {tier for tier, some in ((Tier.HOUR, hours), (Tier.ARCHIVE, archived)) if some}
+    older = archive.summaries(subject.metric, subject.data_type, archived)
+    found = joined(older, _summed(engine, subject.metric, hours, readings))
+    ordered = sorted([*buckets, *found], key=lambda bucket: bucket.start)
+    return Buckets(max(tiers, key=_ORDER.index), ordered)
 
 
 def _summed(
     engine: Engine, metric: int, hours: Sequence[Span], readings: Sequence[Span]
 ) -> list[Bucket]:
     """Statistics by bucket, of whole hours from their tier and of the rest from readings."""
-    pieces = []
-    if hours:
-        spans = [(metric, span) for span in hours]
-        pieces.append(pieces_of_tier(engine, Tier.HOUR, spans, "m.id"))
-    if readings:
-        spans = [(metric, span) for span in readings]
-        pieces.append(pieces_of_readings(engine, spans, "m.id"))
-    if not pieces:
+    if not hours and not readings:
         return []
-    return [_bucket(engine, row[1:]) for row in engine.query(*summary(pieces))]
+    rows = engine.summed(metric, Tier.HOUR, hours, readings)
+    return [_bucket(engine, row[1:]) for row in rows]
 
 
 def numeric_subject(engine: Engine, metric: int) -> Subject:
@@ -168,13 +163,13 @@ def _ready(
 def _of_tier(engine: Engine, subject: Subject, tier: Tier, ready: Sequence[Span]) -> list[Bucket]:
     """The buckets of a calendar tier, as they are."""
     wanted = {span.bucket for span in ready}
-    rows = engine.query(
-        f"SELECT bucket, {STATISTICS} FROM {TIER_TABLES[tier]} "
+    rows = engine.read(
+        f"SELECT bucket, {STATISTICS} FROM {engine.source(TIER_TABLES[tier])} "
         "WHERE metric_id = %s AND bucket >= %s AND bucket <= %s",
         [subject.metric, engine.instant(ready[0].bucket), engine.instant(ready[-1].bucket)],
     )
     # After the zone changed, days whose readings are gone still begin where they used to.
-    settled = subject.kept.readings_from or EPOCH
+    settled = subject.cut.readings_from or EPOCH
     buckets = (_bucket(engine, row) for row in rows)
     return [one for one in buckets if one.start in wanted or one.start < settled]
 

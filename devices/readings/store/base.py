@@ -48,6 +48,10 @@ class NotKept(LookupError):
     """A request needs what was dropped by age; the text says from when on it is kept."""
 
 
+class ArchiveUnreadable(NotKept):
+    """A request needs a file of the archive that is missing or damaged; the text says which."""
+
+
 class TooMuch(ValueError):
     """A request asks for more readings at once than the caller wants in its memory."""
 
@@ -56,8 +60,13 @@ class ReadingStore(Protocol):
     """The time series of all devices, each reading held once.
 
     Identity of a sample is (device, at, sequence), `at` to the millisecond. Everything joins the
-    caller's transaction on the default connection, if there is one.
+    caller's transaction on the default connection, if there is one. Where rows are kept elsewhere
+    (ClickHouse) they are there at once: when the transaction is undone they stay, and the same
+    write, again, tells and repairs what the first one would have.
     """
+
+    def ready(self) -> None:
+        """Raise django.db.OperationalError when readings cannot be had now; its text says why."""
 
     def write(self, samples: Sequence[Sample], received: Sequence[Received] = ()) -> WriteResult:
         """Store samples and entries as received; says what that changed.

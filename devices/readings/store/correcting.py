@@ -8,15 +8,16 @@ writer that has seen it would update nothing if it vanished.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from django.db import transaction
 
 from devices.readings.instants import to_millisecond
 from devices.readings.samples import Correction, Sample, Value, WriteResult
 from devices.readings.store import newest
-from devices.readings.store.engine import Engine
+from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import Batch, gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.places import Place, places_of
@@ -78,6 +79,7 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
         return Correction(WriteResult())
     with transaction.atomic():
         engine.hold_open()
+        engine.hold({one.device for part in (samples, gone) for one in part})
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired, ours = divided(engine, mark, samples)
         _, leaving_now = divided(engine, mark, gone)
@@ -85,20 +87,22 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
         batch = gather(engine, ours, mark._replace(slots_gone=None))  # all places are needed
         leaving = {metric for sample in going for metric in sample.values} - batch.places.keys()
         batch.places.update(places_of(engine, leaving))
-        written, removed = _pass(engine, batch, going)
+        written, removed, doubted = _pass(engine, batch, going, mark.closed)
         written = replace(written, expired=expired)
         changed = replace(written, revised=[*written.revised, *removed])
-        log_late(engine, changed, mark.closed)
+        log_late(engine, changed, mark.closed, doubted)
         if removed:
             parts = (changed.new, changed.revised)
             newest.lock({m for part in parts for one in part for m in one.values}, batch.places)
         newest.advance(engine, batch)
-        if removed:
-            newest.retract(engine, removed, batch.places)
+        # What had gone before may still stand as the newest where rows are in no transaction.
+        newest.retract(engine, removed if engine.transactional else going, batch.places)
     return Correction(written, removed)
 
 
-def _pass(engine: Engine, batch: Batch, gone: Sequence[Sample]) -> tuple[WriteResult, list[Sample]]:
+def _pass(
+    engine: Engine, batch: Batch, gone: Sequence[Sample], closed: datetime
+) -> tuple[WriteResult, list[Sample], Collection[DeviceHour]]:
     leaving = _Gone()
     leaving.fill(engine, gone, batch.places)
     batch.known_rows = _revise(
@@ -116,7 +120,8 @@ def _pass(engine: Engine, batch: Batch, gone: Sequence[Sample]) -> tuple[WriteRe
         }
         if values:
             removed.append(replace(sample, values=values))
-    return batch.outcome(engine), removed
+    doubted = engine.doubts(batch, closed, gone)
+    return batch.outcome(engine), removed, doubted
 
 
 def _revise(

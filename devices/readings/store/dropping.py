@@ -12,12 +12,10 @@ from django.db import transaction
 
 from devices.readings.instants import hour_of
 from devices.readings.keeping import Cut, Dropped
-from devices.readings.samples import (
-    Tier,
-)
+from devices.readings.store.archive.running import archive
 from devices.readings.store.engine import Engine
+from devices.readings.store.partitions import month_of
 from devices.readings.store.rolling import drain
-from devices.readings.store.summary import TIER_TABLES
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
 from devices.readings.store.watermark import marks
 
@@ -40,10 +38,16 @@ def drop(engine: Engine, cuts: Mapping[int, Cut]) -> Dropped:
     """See `ReadingStore.drop`."""
     readings = {key: cut.readings_before for key, cut in cuts.items() if cut.readings_before}
     hours = {key: cut.hours_before for key, cut in cuts.items() if cut.hours_before}
+    engine.sweep()
     _refuse_from_now_on(engine, readings, hours)
     drain(engine)
-    gone = _drop_readings(engine)
-    return Dropped(gone, _drop_hours(engine, hours.keys()))
+    until = _until(engine, readings.keys())
+    run = archive(engine, _whole_months(until, cuts))
+    for device, cut in cuts.items():
+        if cut.archive:
+            until.pop(device, None)
+    gone = _drop_readings(engine, until | run.until)
+    return Dropped(gone, _drop_hours(engine, hours.keys()), run.readings, run.trouble)
 
 
 def drop_received_before(engine: Engine, before: datetime) -> int:
@@ -93,9 +97,13 @@ def _enter(engine: Engine, rows: Sequence[tuple[Any, ...]]) -> None:
     )
 
 
-def _drop_readings(engine: Engine) -> int:
-    """Rows older than what is kept, of every device whose hours are all rolled up."""
-    until = _until(engine)
+def _whole_months(until: Instants, cuts: Mapping[int, Cut]) -> Instants:
+    """Up to when devices may be archived whose readings go into the archive before they go."""
+    return {device: month_of(at).begins for device, at in until.items() if cuts[device].archive}
+
+
+def _drop_readings(engine: Engine, until: Instants) -> int:
+    """Rows of each device before an instant."""
     done = {device: gone for device, _, gone in _kept(engine) if gone is not None}
     if not until:
         return 0
@@ -121,9 +129,13 @@ def _kept(engine: Engine) -> list[tuple[int, datetime | None, datetime | None]]:
     return [(device, moment(kept), moment(gone)) for device, kept, gone in rows]
 
 
-def _until(engine: Engine) -> Instants:
+def _until(engine: Engine, devices: Collection[int]) -> Instants:
     """Up to when each device's rows may go; not where the late log still speaks of that time."""
-    until = {key: kept - KEPT_LONGER for key, kept, _ in _kept(engine) if kept is not None}
+    until = {
+        key: kept - KEPT_LONGER
+        for key, kept, _ in _kept(engine)
+        if kept is not None and key in devices
+    }
     waiting: Instants = {}
     late = engine.query("SELECT device_id, min(hour) FROM readings_latelog GROUP BY device_id")
     for device, hour in late:  # another roller is at it: the next call drops
@@ -138,21 +150,18 @@ def _remember(engine: Engine, until: Instants) -> None:
         wanted, params = engine.relation("u", [("id", "int8"), ("at", "timestamptz")], part)
         engine.change(
             f"UPDATE readings_keptfrom SET dropped_until = u.at FROM {wanted} "
-            "WHERE u.id = readings_keptfrom.device_id",
+            "WHERE u.id = readings_keptfrom.device_id "
+            "AND (dropped_until IS NULL OR dropped_until < u.at)",
             params,
         )
 
 
 def _drop_hours(engine: Engine, devices: Collection[int]) -> int:
-    """Hours before what is kept of each device; a short transaction for each."""
-    gone = 0
+    """Hours before what is kept of each device."""
+    cuts: Instants = {}
     rows = engine.query("SELECT device_id, hours_from FROM readings_keptfrom")
     for device, before in rows:
         if before is None or device not in devices:
             continue
-        gone += engine.change(
-            f"DELETE FROM {TIER_TABLES[Tier.HOUR]} WHERE bucket < %s AND metric_id IN "
-            "(SELECT id FROM devices_metric WHERE device_id = %s)",
-            [engine.instant(engine.moment(before) - KEPT_LONGER), device],
-        )
-    return gone
+        cuts[device] = engine.moment(before) - KEPT_LONGER
+    return engine.drop_hours(cuts)

@@ -1,19 +1,144 @@
-"""What the two SQL engines do differently; everything else is one dialect."""
+"""What the engines do differently; everything else is written once.
+
+An engine has books (streams, slots, the watermark, the late log, latest readings: always in the
+default database) and rows (readings, entries as received, tiers: the big tables). `query` and
+`change` speak of the books, `read` and the methods of `Rows` of the big tables.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
 from devices.readings.keeping import Volume
-from devices.readings.store.tables import Key, Record, Table
+from devices.readings.periods import Span
+from devices.readings.samples import Sample, Tier
+from devices.readings.store.tables import Key, Owned, Record, Table
+
+if TYPE_CHECKING:
+    from devices.readings.store.gathering import Batch
+
+DeviceHour = tuple[int, datetime]
+Stored = list[tuple[Any, ...]]
 
 
-class Engine(ABC):
+class Rows(ABC):
+    """The big tables: how single rows of them are found, and how they are summarised."""
+
+    transactional: bool
+    """Whether rows join the transaction in which they are written."""
+
+    @abstractmethod
+    def ready(self) -> None:
+        """Raises an OperationalError whose text says what is wrong, when rows cannot be had."""
+
+    @abstractmethod
+    def source(self, table: str) -> str:
+        """SQL: what stands after FROM to read a big table."""
+
+    @abstractmethod
+    def read(self, sql: str, params: Sequence[Any] = ()) -> Stored:
+        """All rows of a SELECT of one big table."""
+
+    @abstractmethod
+    def rows_of(
+        self,
+        table: Table,
+        owners: Sequence[int],
+        since: datetime,
+        until: datetime,
+        columns: Sequence[str],
+        limit: int,
+    ) -> Stored:
+        """(owner, at, *columns) of several owners, `since` <= at < `until`, in order."""
+
+    @abstractmethod
+    def rows_at(self, table: Table, keys: Sequence[Key], columns: Sequence[str]) -> Stored:
+        """(*key, origin, *columns) of the keys that are there."""
+
+    @abstractmethod
+    def owners_in(
+        self, table: Table, owners: Sequence[int], since: Any, until: Any
+    ) -> Sequence[int]:
+        """The owners who have a row in `since` <= at <= `until` (as `instant` made them)."""
+
+    @abstractmethod
+    def earliest(
+        self, table: Table, owners: Sequence[int], since: datetime, until: datetime
+    ) -> datetime | None:
+        """The time of the first row of any of the owners, `since` <= at < `until`, if any."""
+
+    @abstractmethod
+    def summed(
+        self, metric: int, tier: Tier, buckets: Sequence[Span], readings: Sequence[Span]
+    ) -> Stored:
+        """(metric, bucket, statistics), of a tier's buckets and of readings together."""
+
+    @abstractmethod
+    def ranked(
+        self, metric: int, spans: Sequence[Span], shares: Sequence[int], whole: int
+    ) -> Stored:
+        """(bucket, count, share, value) of readings, by nearest rank; of `whole` parts, the value
+        that so many parts (`shares`) of the readings do not exceed.
+        """
+
+    @abstractmethod
+    def log_heard(self, since: datetime, until: datetime) -> None:
+        """Enter the hours in which devices have readings into the late log."""
+
+    @abstractmethod
+    def log_days_of(self, device: int, since: datetime) -> None:
+        """Enter a device's hours of the hour tier into the late log, for their days alone."""
+
+    @abstractmethod
+    def remake(
+        self,
+        tier: Tier,
+        buckets: Sequence[Owned],
+        of_finer: Sequence[Owned],
+        of_readings: Sequence[Owned],
+    ) -> int:
+        """Make these buckets of devices anew, from spans of the next finer tier and of readings.
+
+        Returns how many buckets of metrics that made.
+        """
+
+    @abstractmethod
+    def forget_from(self, tier: Tier, device: int, since: datetime) -> None:
+        """Delete a device's buckets that begin at or after an instant."""
+
+    @abstractmethod
+    def drop_hours(self, before: Mapping[int, datetime]) -> int:
+        """Drop hours before an instant of each device, or as many of them as go cheaply."""
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Delete rows of what was deleted from the books, where they did not go with it."""
+
+    @abstractmethod
+    def hold(self, devices: Collection[int]) -> None:
+        """Let nobody else write readings of these devices until the transaction ends."""
+
+    @abstractmethod
+    def clear(self, slots: Collection[tuple[int, int]]) -> None:
+        """Empty slots (stream, position) that are about to be given of what was undone."""
+
+    @abstractmethod
+    def doubts(
+        self, batch: Batch, closed: datetime, gone: Sequence[Sample]
+    ) -> Collection[DeviceHour]:
+        """What a write that was cut short may have left behind of this batch.
+
+        Takes out of `batch.known_…` what the books do not know of, and returns hours that the
+        tiers hold wrongly.
+        """
+
+
+class Engine(Rows):
     """Locks, instants, relations made of parameters, and idempotent inserts."""
 
     batch: int
@@ -114,6 +239,10 @@ class Engine(ABC):
         `until` names every owner, the first column of the key; what is older than `done` of an
         owner went before. Returns about how many rows went.
         """
+
+    @abstractmethod
+    def gone_until(self, dropped_until: datetime) -> datetime:
+        """Up to when rows are really gone of an owner that `drop_of` dropped until then."""
 
     @abstractmethod
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:

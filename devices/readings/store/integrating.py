@@ -41,11 +41,14 @@ def _knots(
     """The line from a little before to a little after the range, and the tiers it comes from."""
     since, until = max(request.since - request.bridge, EPOCH), request.until + request.bridge
     kept = subject.kept
-    hours_from = kept.hours_from and day_span(kept.hours_from, subject.zone).until
+    hours_from = day_span(kept.hours_from, subject.zone).until if kept.hours_from else EPOCH
+    readings_from = max(kept.readings_from or EPOCH, hours_from)
+    edge = max(kept.archived_until or EPOCH, readings_from)
     parts = [
-        (Tier.DAY, EPOCH, hours_from or EPOCH),
-        (Tier.HOUR, hours_from or EPOCH, kept.readings_from or EPOCH),
-        (Tier.RAW, kept.readings_from or EPOCH, until),
+        (Tier.DAY, EPOCH, hours_from),
+        (Tier.HOUR, hours_from, readings_from),
+        (Tier.ARCHIVE, readings_from, edge),
+        (Tier.RAW, edge, until),
     ]
     tiers: list[Tier] = []
     knots = []
@@ -60,10 +63,10 @@ def _knots(
 def _of(
     engine: Engine, subject: Subject, tier: Tier, since: datetime, until: datetime
 ) -> Iterator[Knot]:
-    if tier is Tier.RAW:
+    if tier in (Tier.RAW, Tier.ARCHIVE):
         return (knot_of(at, value) for at, value in numbers(engine, subject, since, until))
-    rows = engine.query(
-        f"SELECT first_at, last_at, sum / count FROM {TIER_TABLES[tier]} "
+    rows = engine.read(
+        f"SELECT first_at, last_at, sum / count FROM {engine.source(TIER_TABLES[tier])} "
         "WHERE metric_id = %s AND bucket >= %s AND bucket < %s ORDER BY bucket",
         [subject.metric, engine.instant(since), engine.instant(until)],
     )

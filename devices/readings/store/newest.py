@@ -185,6 +185,8 @@ def lock(metrics: Collection[int], places: Mapping[int, Place]) -> None:
 
 def retract(engine: Engine, removed: Sequence[Sample], places: Mapping[int, Place]) -> None:
     """Where the newest reading has gone, the newest one that is left takes its place."""
+    if not removed:
+        return
     metrics = {metric for sample in removed for metric in sample.values}
     streams = {places[metric].stream for metric in metrics} - {None}
     rows = LatestRow.objects.in_bulk(streams)

@@ -131,5 +131,6 @@ def _give(engine: Engine, device: int, metrics: list[int], places: dict[int, Pla
         stream.used += 1
         given.append(Slot(metric_id=metric, stream=stream, position=stream.used))
         places[metric] = Place(device, stream.pk, stream.used)
+    engine.clear([(slot.stream_id, slot.position) for slot in given])
     Slot.objects.bulk_create(given)
     Stream.objects.bulk_update(streams, ["used"])

@@ -17,7 +17,7 @@ from devices.readings.instants import to_millisecond
 from devices.readings.keeping import Volume
 from devices.readings.store import ordering, partitions
 from devices.readings.store.arrays import arrays, cast_of, columns_of, sent
-from devices.readings.store.engine import Engine
+from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
 
 WATERMARK_LOCK = 0x7E1E_0001
@@ -28,7 +28,7 @@ COPY_FROM = 500
 """Records from which a COPY beats sending arrays."""
 
 
-class PostgresqlEngine(Engine):
+class PostgresqlEngine(SqlRows):
     """Writers insert side by side in one order of keys; conflicts wait for each other."""
 
     batch = 10_000
@@ -224,6 +224,10 @@ class PostgresqlEngine(Engine):
     ) -> int:
         """Whole months, for nothing where nobody keeps longer; else row by row of who does not."""
         return partitions.drop_of(table.name, table.key[0], until, done)
+
+    def gone_until(self, dropped_until: datetime) -> datetime:
+        """Whole months only."""
+        return partitions.month_of(dropped_until).begins
 
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """Of each month's partitions, with their indexes; rows as the planner believes."""

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from devices.readings.samples import (
     Reading,
     Value,
 )
+from devices.readings.store.archive import reading as archive
 from devices.readings.store.base import UnknownMetric
 from devices.readings.store.engine import Engine
 from devices.readings.store.summary import Query
@@ -43,13 +44,21 @@ class Subject:
     rolled: datetime
     expected_every_s: int | None
     kept: Kept
+    cut: Kept
+    """From when on samples are still taken, and from when on the tier of hours is whole."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values stand in numeric slots."""
+        return self.data_type in (DataType.FLOAT, DataType.INTEGER)
 
 
 def subject_of(engine: Engine, metric: int) -> Subject:
     """Look a metric up; raises UnknownMetric."""
     rows = engine.query(
         "SELECT m.id, m.device_id, m.data_type, s.stream_id, s.position, c.zone, z.zone, w.rolled, "
-        "m.expected_every_s, k.readings_from, k.hours_from FROM devices_metric m "
+        "m.expected_every_s, k.readings_from, k.hours_from, k.archived_from, k.archived_until, "
+        "k.dropped_until FROM devices_metric m "
         "JOIN devices_device d ON d.id = m.device_id "
         "JOIN devices_community c ON c.id = d.community_id "
         "LEFT JOIN readings_slot s ON s.metric_id = m.id "
@@ -60,7 +69,8 @@ def subject_of(engine: Engine, metric: int) -> Subject:
     )
     if not rows:
         raise UnknownMetric(f"No such metric: {metric}.")
-    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence, *kept = rows[0]
+    _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence, *stored = rows[0]
+    cut, kept = kept_of(engine, stored)
     return Subject(
         metric=metric,
         device=device,
@@ -71,8 +81,26 @@ def subject_of(engine: Engine, metric: int) -> Subject:
         days_ready=zone == rolled_zone,
         rolled=EPOCH if rolled is None else engine.moment(rolled),
         expected_every_s=cadence,
-        kept=Kept(*(None if one is None else engine.moment(one) for one in kept)),
+        kept=kept,
+        cut=cut,
     )
+
+
+def kept_of(engine: Engine, stored: Sequence[Any]) -> tuple[Kept, Kept]:
+    """What is cut off, and what can be had with the archive, of a device's KeptFrom columns.
+
+    Where the archive reaches back without a gap, so do hours: they can be made of its readings.
+    """
+    readings, hours, archived_from, archived_until, dropped = (
+        None if one is None else engine.moment(one) for one in stored
+    )
+    cut = Kept(readings, hours)
+    if archived_until is None:
+        return cut, cut
+    if dropped is not None and engine.gone_until(dropped) > archived_until:
+        return cut, replace(cut, archived_until=archived_until)
+    hours = hours and archived_from and min(hours, archived_from)
+    return cut, Kept(archived_from, hours, archived_until)
 
 
 def value_of(data_type: str, number: float | None, text: str | None, flag: Any) -> Value | None:
@@ -85,18 +113,46 @@ def value_of(data_type: str, number: float | None, text: str | None, flag: Any) 
 def history(engine: Engine, request: HistoryRequest) -> list[Reading]:
     """See `ReadingStore.history`."""
     subject = subject_of(engine, request.metric)
+    return [
+        Reading(subject.metric, at, sequence, value, ORIGIN_OF[origin], bool(revised))
+        for at, sequence, origin, revised, *stored in _rows(engine, subject, request)
+        if (value := value_of(subject.data_type, *stored)) is not None
+    ]
+
+
+def _rows(engine: Engine, subject: Subject, request: HistoryRequest) -> list[tuple[Any, ...]]:
+    """A page, its older part from the archive: (at, sequence, origin, revised, number, text, flag).
+
+    What is archived is read from there also while its rows are not dropped yet: never twice.
+    """
+    edge = subject.kept.archived_until
+    if edge is None or request.since >= edge:
+        return _stored_rows(engine, subject, request)
+    rows: list[tuple[Any, ...]] = []
+    for archived in (False, True) if request.newest_first else (True, False):
+        room = request.limit - len(rows)
+        if archived and room:
+            older = replace(request, until=min(request.until, edge), limit=room)
+            rows += archive.page(subject.metric, subject.data_type, older)
+        elif request.until > edge and room:
+            rows += _stored_rows(engine, subject, replace(request, since=edge, limit=room))
+    return rows
+
+
+def _stored_rows(
+    engine: Engine, subject: Subject, request: HistoryRequest
+) -> list[tuple[Any, ...]]:
+    """A page from the tables."""
     if _unheard(subject):
         return []
-    select, params = _stored(subject)
+    select, params = _stored(engine, subject)
     sql, bounds = _page(engine, request)
+    mark = 1 << (subject.position - 1) if subject.is_number else 1
     return [
-        Reading(
-            subject.metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
-        )
-        for at, sequence, origin, revised, *stored in engine.query(
+        (engine.moment(at), sequence, origin, bool(revised & mark), *rest)
+        for at, sequence, origin, revised, *rest in engine.read(
             f"{select} {sql}", [*params, *bounds]
         )
-        if (value := value_of(subject.data_type, *stored)) is not None
     ]
 
 
@@ -104,56 +160,62 @@ def survey(engine: Engine, metric: int, since: datetime, until: datetime, most: 
     """See `ReadingStore.survey`."""
     subject = subject_of(engine, metric)
     since = max(since, subject.kept.readings_from or EPOCH)
-    if since >= until or _unheard(subject):
-        return Survey(subject.kept, 0)
-    select, params = _stored(subject)
+    edge = subject.kept.archived_until
+    count = 0
+    if edge is not None and since < min(edge, until):
+        older = min(edge, until)
+        count = archive.count(subject.metric, subject.data_type, since, older, most + 1)
+        since = edge
+    if since < until and count <= most and not _unheard(subject):
+        count += _count(engine, subject, since, until, most + 1 - count)
+    return Survey(subject.kept, count)
+
+
+def _count(engine: Engine, subject: Subject, since: datetime, until: datetime, most: int) -> int:
+    """How many readings the tables hold, counted no further than `most`."""
+    select, params = _stored(engine, subject)
     # In order, although any would do: else the planner reads whole months to find a few rows.
-    ((count,),) = engine.query(
+    ((count,),) = engine.read(
         f"SELECT count(*) FROM ({select} AND at >= %s AND at < %s "
         "ORDER BY at, sequence LIMIT %s) AS few",
-        [*params, engine.instant(since), engine.instant(until), most + 1],
+        [*params, engine.instant(since), engine.instant(until), most],
     )
-    return Survey(subject.kept, count)
+    return int(count)
 
 
 def numbers(
     engine: Engine, subject: Subject, since: datetime, until: datetime
 ) -> Iterator[tuple[datetime, float]]:
     """The readings of a number or on/off metric (on is 1), in order, a page in memory at a time."""
-    if _unheard(subject):
-        return
-    select, params = _stored(subject)
     after = None
     while True:
         request = HistoryRequest(subject.metric, since, until, limit=PAGE, after=after)
-        sql, bounds = _page(engine, request)
-        rows = engine.query(f"{select} {sql}", [*params, *bounds])
+        rows = _rows(engine, subject, request)
         for at, _, _, _, number, _, flag in rows:
-            yield engine.moment(at), float(flag) if number is None else number
+            yield at, float(flag) if number is None else number
         if len(rows) < PAGE:
             return
-        after = engine.moment(rows[-1][0]), rows[-1][1]
+        after = rows[-1][0], rows[-1][1]
 
 
 def _unheard(subject: Subject) -> bool:
     """Whether a number never came."""
-    return subject.data_type in (DataType.FLOAT, DataType.INTEGER) and subject.stream is None
+    return subject.is_number and subject.stream is None
 
 
-def _stored(subject: Subject) -> Query:
+def _stored(engine: Engine, subject: Subject) -> Query:
     """SELECT (at, sequence, origin, revised, number, text, flag) of the metric's readings."""
-    if subject.data_type in (DataType.FLOAT, DataType.INTEGER):
+    if subject.is_number:
         column = NUMBERS[subject.position - 1]
-        bit = 1 << (subject.position - 1)
         return (
-            f"SELECT at, sequence, origin, revised & {bit}, {column}, NULL, NULL FROM {ROWS.name} "
-            f"WHERE stream_id = %s AND {column} IS NOT NULL",
+            f"SELECT at, sequence, origin, revised, {column}, NULL, NULL "
+            f"FROM {engine.source(ROWS.name)} WHERE stream_id = %s AND {column} IS NOT NULL",
             [subject.stream],
         )
     column = "flag" if subject.data_type == DataType.BOOLEAN else "text"
     return (
-        f"SELECT at, sequence, origin, revised, NULL, text, flag FROM {TEXTS.name} "
-        f"WHERE metric_id = %s AND {column} IS NOT NULL",
+        "SELECT at, sequence, origin, revised, NULL, text, flag "
+        f"FROM {engine.source(TEXTS.name)} WHERE metric_id = %s AND {column} IS NOT NULL",
         [subject.metric],
     )
 

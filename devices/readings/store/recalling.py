@@ -16,7 +16,6 @@ from devices.readings.store.places import Place, places_of
 from devices.readings.store.summary import Query
 from devices.readings.store.tables import NUMBERS, ORIGIN_OF, RECEIVED, ROWS, TEXTS
 
-_KEY = (("owner", "int8"), ("at", "timestamptz"), ("sequence", "int8"))
 Identity = tuple[datetime, int]
 
 
@@ -44,14 +43,7 @@ def _numbers(
         return
     device = next(iter(places.values())).device
     keys = [(stream, *instant) for stream in sorted(slots) for instant in instants]
-    wanted, params = engine.relation("k", _KEY, keys)
-    rows = engine.for_each(
-        ROWS.name, "r", "r.stream_id = k.owner AND r.at = k.at AND r.sequence = k.sequence"
-    )
-    columns = ", ".join(f"r.{name}" for name in NUMBERS)
-    for stream, at, sequence, origin, *numbers in engine.query(
-        f"SELECT r.stream_id, r.at, r.sequence, r.origin, {columns} FROM {wanted} {rows}", params
-    ):
+    for stream, at, sequence, origin, *numbers in engine.rows_at(ROWS, keys, NUMBERS):
         values: dict[int, Value] = {
             metric: number
             for metric, position in slots[stream].items()
@@ -66,24 +58,13 @@ def _texts(
 ) -> Iterator[Sample]:
     """One sample for each text or flag; most metrics have none, and are not asked one by one."""
     moments = [at for at, _ in instants]
-    wanted, params = engine.relation("k", [("owner", "int8")], [[metric] for metric in places])
-    speaking = engine.query(
-        f"SELECT k.owner FROM {wanted} WHERE EXISTS (SELECT 1 FROM {TEXTS.name} t "
-        "WHERE t.metric_id = k.owner AND t.at >= %s AND t.at <= %s)",
-        [*params, min(moments), max(moments)],
-    )
-    keys = [(metric, *instant) for (metric,) in speaking for instant in instants]
+    speaking = engine.owners_in(TEXTS, list(places), min(moments), max(moments))
+    keys = [(metric, *instant) for metric in speaking for instant in instants]
     if not keys:
         return
-    wanted, params = engine.relation("k", _KEY, keys)
-    texts = engine.for_each(
-        TEXTS.name, "t", "t.metric_id = k.owner AND t.at = k.at AND t.sequence = k.sequence"
-    )
-    for metric, at, sequence, origin, text, flag in engine.query(
-        f"SELECT t.metric_id, t.at, t.sequence, t.origin, t.text, t.flag FROM {wanted} {texts} "
-        "WHERE t.text IS NOT NULL OR t.flag IS NOT NULL",
-        params,
-    ):
+    for metric, at, sequence, origin, text, flag in engine.rows_at(TEXTS, keys, ("text", "flag")):
+        if text is None and flag is None:
+            continue
         values = {metric: text if flag is None else bool(flag)}
         device = places[metric].device
         yield Sample(device, engine.moment(at), sequence, values, ORIGIN_OF[origin])
@@ -98,18 +79,22 @@ def held(engine: Engine, metrics: Collection[int], since: datetime, until: datet
     for metric, place in places_of(engine, metrics).items():
         counts = [
             (
-                f"{TEXTS.name} WHERE metric_id = %s AND (text IS NOT NULL OR flag IS NOT NULL)",
+                f"{engine.source(TEXTS.name)} WHERE metric_id = %s "
+                "AND (text IS NOT NULL OR flag IS NOT NULL)",
                 metric,
             )
         ]
         if place.stream is not None:
             column = NUMBERS[place.position - 1]
             counts.append(
-                (f"{ROWS.name} WHERE stream_id = %s AND {column} IS NOT NULL", place.stream)
+                (
+                    f"{engine.source(ROWS.name)} WHERE stream_id = %s AND {column} IS NOT NULL",
+                    place.stream,
+                )
             )
         for rows, owner in counts:
             sql = f"SELECT count(*) FROM {rows} AND at >= %s AND at < %s"
-            total += engine.query(sql, [owner, *bounds])[0][0]
+            total += engine.read(sql, [owner, *bounds])[0][0]
     return total
 
 
@@ -120,9 +105,10 @@ def received(engine: Engine, request: ReceivedRequest) -> list[Received]:
     if request.after is not None:
         where += f" AND (at, sequence) {beyond} (%s, %s)"
         params += [engine.instant(request.after[0]), request.after[1]]
-    rows = engine.query(
-        f"SELECT device_id, at, sequence, arrived_at, CAST(fields AS text) FROM {RECEIVED.name} "
-        f"WHERE {where} ORDER BY at {direction}, sequence {direction} LIMIT %s",
+    rows = engine.read(
+        "SELECT device_id, at, sequence, arrived_at, CAST(fields AS text) "
+        f"FROM {engine.source(RECEIVED.name)} WHERE {where} "
+        f"ORDER BY at {direction}, sequence {direction} LIMIT %s",
         [*params, request.limit],
     )
     return [
@@ -141,7 +127,8 @@ def received(engine: Engine, request: ReceivedRequest) -> list[Received]:
 def received_count(engine: Engine, request: ReceivedRequest) -> int:
     """See `ReadingStore.received_count`."""
     where, params = _entries(engine, request)
-    count: int = engine.query(f"SELECT count(*) FROM {RECEIVED.name} WHERE {where}", params)[0][0]
+    source = engine.source(RECEIVED.name)
+    count: int = engine.read(f"SELECT count(*) FROM {source} WHERE {where}", params)[0][0]
     return count
 
 

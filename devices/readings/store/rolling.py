@@ -10,7 +10,7 @@ logged by then was committed by then, and what is logged afterwards stays for th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,23 +20,11 @@ from devices.readings.instants import EPOCH, HOUR, hour_of
 from devices.readings.periods import Period, Span, day_span, month_span, split_hours
 from devices.readings.samples import Tier
 from devices.readings.store.engine import Engine
-from devices.readings.store.summary import (
-    STATISTICS,
-    TIER_TABLES,
-    Owned,
-    Query,
-    pieces_of_readings,
-    pieces_of_tier,
-    summary,
-)
-from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Owned
 from devices.readings.store.watermark import marks
 
 GRACE = timedelta(minutes=5)
 """An hour closes so long after its end: most readings are in by then and need no late log."""
-_HOUR_COLUMNS = (("device_id", "int8"), ("hour", "timestamptz"))
-_DEVICE = "m.device_id"
-_OF_DEVICE = "metric_id IN (SELECT id FROM devices_metric WHERE device_id = %s)"
 DeviceHour = tuple[int, datetime]
 
 
@@ -81,19 +69,7 @@ def _log_closed(engine: Engine) -> None:
     mark = marks(engine)
     if mark.rolled >= mark.closed:
         return
-    bounds = [engine.instant(mark.rolled), engine.instant(mark.closed)]
-    engine.change(
-        "INSERT INTO readings_latelog (device_id, hour, days_only) "
-        f"SELECT DISTINCT o.device_id, {engine.hour_of('r.at')}, false FROM ("
-        "SELECT DISTINCT s.stream_id, m.device_id FROM readings_slot s "
-        "JOIN devices_metric m ON m.id = s.metric_id) AS o "
-        f"CROSS JOIN {ROWS.name} r WHERE r.stream_id = o.stream_id AND r.at >= %s AND r.at < %s "
-        "UNION "
-        f"SELECT m.device_id, {engine.hour_of('t.at')}, false FROM devices_metric m "
-        f"CROSS JOIN {TEXTS.name} t WHERE m.data_type = 'boolean' AND t.metric_id = m.id "
-        "AND t.at >= %s AND t.at < %s",
-        [*bounds, *bounds],
-    )
+    engine.log_heard(mark.rolled, mark.closed)
     engine.change("UPDATE readings_watermark SET rolled = closed WHERE id = 1")
 
 
@@ -111,12 +87,7 @@ def _log_moved(engine: Engine) -> None:
     for device, before, zone, kept in moved:
         since = EPOCH if kept is None else engine.moment(kept)
         _forget_days(engine, device, since, ZoneInfo(before))
-        engine.change(
-            "INSERT INTO readings_latelog (device_id, hour, days_only) "
-            f"SELECT DISTINCT %s, bucket, true FROM {TIER_TABLES[Tier.HOUR]} "
-            f"WHERE {_OF_DEVICE} AND bucket >= %s",
-            [device, device, engine.instant(since)],
-        )
+        engine.log_days_of(device, since)
         engine.change("UPDATE readings_dayzone SET zone = %s WHERE device_id = %s", [zone, device])
 
 
@@ -124,10 +95,7 @@ def _forget_days(engine: Engine, device: int, since: datetime, zone: ZoneInfo) -
     """Of the month in which readings begin to be kept, its older days stay, and it is made anew."""
     begins = {Tier.DAY: since, Tier.MONTH: month_span(since, zone).since}
     for tier, bucket in begins.items():
-        engine.change(
-            f"DELETE FROM {TIER_TABLES[tier]} WHERE {_OF_DEVICE} AND bucket >= %s",
-            [device, engine.instant(bucket)],
-        )
+        engine.forget_from(tier, device, bucket)
 
 
 def _take(engine: Engine) -> dict[DeviceHour, bool]:
@@ -153,21 +121,16 @@ def _recompute(engine: Engine, work: dict[DeviceHour, bool]) -> int:
         if not days_only:
             hours.append((device, Span(hour, hour, hour + HOUR)))
     days = _periods(work, day_span, zones)
-    made = _replace(engine, Tier.HOUR, hours, [pieces_of_readings(engine, hours, _DEVICE)])
+    made = engine.remake(Tier.HOUR, hours, [], hours)
     inner, edges = [], []
     for device, day in days:
         whole, rest = split_hours(day, day.until, ())
         inner += [(device, span) for span in whole]
         edges += [(device, span) for span in rest]
-    pieces = [pieces_of_tier(engine, Tier.HOUR, inner, _DEVICE)]
-    if edges:  # midnight is not on a whole UTC hour there: India, Nepal
-        pieces.append(pieces_of_readings(engine, edges, _DEVICE))
-    made += _replace(engine, Tier.DAY, days, pieces)
+    # There are edges where midnight is not on a whole UTC hour: India, Nepal.
+    made += engine.remake(Tier.DAY, days, inner, edges)
     months = _periods(((device, day.since) for device, day in days), month_span, zones)
-    made += _replace(
-        engine, Tier.MONTH, months, [pieces_of_tier(engine, Tier.DAY, months, _DEVICE)]
-    )
-    return made
+    return made + engine.remake(Tier.MONTH, months, months, [])
 
 
 def _zones(engine: Engine, devices: Iterable[int]) -> dict[int, ZoneInfo]:
@@ -197,22 +160,6 @@ def _periods(
             found.add((device, period(at, zone)))
             found.add((device, period(at + HOUR - timedelta.resolution, zone)))
     return sorted(found)
-
-
-def _replace(engine: Engine, tier: Tier, buckets: Sequence[Owned], pieces: list[Query]) -> int:
-    """Put the summary of the pieces in the place of these buckets of devices' metrics."""
-    if not buckets:
-        return 0
-    keys = [(device, engine.instant(span.bucket)) for device, span in buckets]
-    wanted, params = engine.relation("k", _HOUR_COLUMNS, keys)
-    table = TIER_TABLES[tier]
-    engine.change(
-        f"DELETE FROM {table} WHERE (metric_id, bucket) IN (SELECT m.id, k.hour FROM {wanted} "
-        "CROSS JOIN devices_metric m WHERE m.device_id = k.device_id)",
-        params,
-    )
-    select, values = summary(pieces)
-    return engine.change(f"INSERT INTO {table} (metric_id, bucket, {STATISTICS}) {select}", values)
 
 
 def prepare(engine: Engine, now: datetime) -> None:

@@ -49,6 +49,10 @@ class SqlStore:
 
     engine: Engine
 
+    def ready(self) -> None:
+        """Raise when the engine cannot be had."""
+        self.engine.ready()
+
     def write(self, samples: Sequence[Sample], received: Sequence[Received] = ()) -> WriteResult:
         """Store samples and entries as received; says what that changed."""
         return writing.write(self.engine, samples, received)

@@ -14,7 +14,7 @@ from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
-from devices.readings.store.engine import Engine
+from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import Key, Record, Table
 
 _HOUR_MS = 3_600_000
@@ -23,7 +23,7 @@ _ROW_BYTES = 112
 _LAST_ROW = 2**63 - 1
 
 
-class SqliteEngine(Engine):
+class SqliteEngine(SqlRows):
     """SQLite lets one transaction write at a time, so that reading before writing is no race."""
 
     batch = 1_000
@@ -151,6 +151,10 @@ class SqliteEngine(Engine):
             for owner, before in until.items()
             if before is not None and (owner not in done or before - done[owner] >= _DAY)
         )
+
+    def gone_until(self, dropped_until: datetime) -> datetime:
+        """To the row."""
+        return dropped_until
 
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """Counted; what a row takes is what was measured of such rows."""

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from devices.readings.periods import Span
 from devices.readings.samples import Tier
 from devices.readings.store.engine import Engine
-from devices.readings.store.tables import NUMBERS, ROWS, TEXTS
+from devices.readings.store.tables import NUMBERS, ROWS, TEXTS, Owned
 
 TIER_TABLES = {
     Tier.HOUR: "readings_rollup_hour",
     Tier.DAY: "readings_rollup_day",
     Tier.MONTH: "readings_rollup_month",
 }
+FINER = {Tier.DAY: Tier.HOUR, Tier.MONTH: Tier.DAY}
+"""What a tier is made of, beside readings."""
 STATISTICS = "count, minimum, maximum, sum, sum_of_squares, first, last, first_at, last_at"
 _SLOT_VALUE = (
     "CASE s.position "
@@ -36,8 +37,6 @@ _SPAN_COLUMNS = (
     ("until", "timestamptz"),
 )
 
-Owned = tuple[int, Span]
-"""A span of a metric, or of every metric of a device."""
 Query = tuple[str, list[Any]]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devices.readings.periods import Span
 from devices.readings.samples import Origin
 
 ORIGINS = {Origin.LIVE: 1, Origin.BACKFILL: 2, Origin.PUSH: 3, Origin.IMPORT: 4}
@@ -14,6 +15,8 @@ ORIGIN_OF = {code: origin for origin, code in ORIGINS.items()}
 
 Key = tuple[Any, ...]
 Record = tuple[Any, ...]
+Owned = tuple[int, Span]
+"""A span of a metric, or of every metric of a device."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from devices.readings.instants import hour_of
 from devices.readings.samples import Received, Sample, WriteResult
 from devices.readings.store import newest
-from devices.readings.store.engine import Engine
+from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
@@ -26,13 +26,15 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
         return WriteResult()
     with joined():
         engine.hold_open()
+        engine.hold({one.device for part in (samples, received) for one in part})
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired, ours = divided(engine, mark, samples)
         batch = gather(engine, ours, mark)
         batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
         batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
+        doubted = engine.doubts(batch, mark.closed, [])
         result = replace(batch.outcome(engine), expired=expired)
-        log_late(engine, result, mark.closed)
+        log_late(engine, result, mark.closed, doubted)
         newest.advance(engine, batch)
         _keep_received(engine, received)
     return result
@@ -91,14 +93,17 @@ def _overlay_fields(stored: Record, ours: Record) -> Record:
     return stored if both == before else (_document(both),)
 
 
-def log_late(engine: Engine, result: WriteResult, closed: datetime) -> None:
-    """Enter the hours that the tiers hold already and that changed now."""
+def log_late(
+    engine: Engine, result: WriteResult, closed: datetime, doubted: Iterable[DeviceHour] = ()
+) -> None:
+    """Enter the hours that the tiers hold already and that changed now, and those in doubt."""
     hours = {
         (sample.device, engine.instant(hour_of(sample.at)))
         for part in (result.new, result.revised)
         for sample in part
         if sample.at < closed
     }
+    hours.update((device, engine.instant(hour)) for device, hour in doubted)
     if hours:
         engine.execute_many(
             "INSERT INTO readings_latelog (device_id, hour, days_only) "

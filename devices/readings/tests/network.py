@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import transaction
 
 from devices.models import (
@@ -31,7 +33,10 @@ from devices.readings.samples import (
     Tier,
     Value,
 )
-from devices.readings.store import ReadingStore
+from devices.readings.store import ReadingStore, store_at
+from devices.readings.store.clickhouse import Server
+from devices.readings.store.clickhouse.schema import COLUMNS
+from devices.readings.store.summary import STATISTICS, TIER_TABLES
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
@@ -71,6 +76,25 @@ def undone() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
+    empty_rows()
+
+
+def in_the_database() -> bool:
+    """Whether readings are kept beside all else, so that they are of the same transactions."""
+    return settings.READINGS_ADDRESS is None
+
+
+def examples(number: int) -> int:
+    """So many examples of a property test; a quarter where each costs a server many statements."""
+    return number if in_the_database() else number // 4
+
+
+def empty_rows() -> None:
+    """Empty the big tables where they are not of the transaction that a test undoes."""
+    if settings.READINGS_ADDRESS is not None:
+        server = Server.of(settings.READINGS_ADDRESS)
+        for table in COLUMNS:
+            server.run(f"TRUNCATE TABLE {table}")
 
 
 def remember(values: Values, samples: Iterable[Sample]) -> None:
@@ -123,6 +147,22 @@ def asked(
     if tier is Tier.HOUR:
         until = max(instants) + HOUR
     return list(store.aggregate(AggregateRequest(metric, since, until, width)).buckets)
+
+
+def tier_of(tier: Tier, metric: int) -> list[Bucket]:
+    """What the tier's own table holds of a metric."""
+    engine = store_at(settings.READINGS_ADDRESS).engine
+    rows = engine.read(
+        f"SELECT bucket, {STATISTICS} FROM {engine.source(TIER_TABLES[tier])} "
+        "WHERE metric_id = %s ORDER BY bucket",
+        [metric],
+    )
+    buckets = []
+    for start, *facts, first_at, last_at in rows:
+        values: list[Any] = [start, *facts, first_at, last_at]
+        values[0], values[-2:] = engine.moment(start), map(engine.moment, (first_at, last_at))
+        buckets.append(Bucket(*values))
+    return buckets
 
 
 def source() -> ThingSpeakChannel:

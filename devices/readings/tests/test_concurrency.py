@@ -12,9 +12,9 @@ import pytest
 from django.db import connection, transaction
 
 from devices.models import Device
-from devices.readings.models import LateLog, RollupHour, Slot, Stream
+from devices.readings.models import LateLog, Slot, Stream
 from devices.readings.rollups import roll_up
-from devices.readings.samples import Sample
+from devices.readings.samples import Sample, Tier
 from devices.readings.store import ReadingStore, get_store
 from devices.readings.tests.network import (
     FAR,
@@ -26,6 +26,7 @@ from devices.readings.tests.network import (
     minutes,
     recomputed,
     remember,
+    tier_of,
 )
 from devices.readings.tests.test_rollups import TIERS, assert_same, assert_tiers
 
@@ -144,7 +145,7 @@ def test_a_reading_that_is_not_committed_yet_when_its_hour_closes_is_not_forgott
     together(write, roll)
 
     roll_up(START + timedelta(hours=3))
-    assert RollupHour.objects.get(metric=level).count == 1
+    assert [bucket.count for bucket in tier_of(Tier.HOUR, level)] == [1]
 
 
 def test_two_writers_of_one_entry_tell_each_value_once(store: ReadingStore) -> None:

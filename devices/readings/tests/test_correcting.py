@@ -32,13 +32,15 @@ from devices.readings.tests.network import (
     asked,
     device,
     drop_before,
+    examples,
     metrics,
     minutes,
     recomputed,
     remember,
+    tier_of,
     undone,
 )
-from devices.readings.tests.test_rollups import MOMENTS, TIERS, assert_same, assert_tiers, stored
+from devices.readings.tests.test_rollups import MOMENTS, TIERS, assert_same, assert_tiers
 
 pytestmark = pytest.mark.django_db
 
@@ -63,8 +65,8 @@ def test_a_value_taken_out_is_gone_everywhere_and_its_neighbours_stay(store: Rea
     assert values_of(store, level) == [(1, 1.0)]
     assert values_of(store, flow) == [(1, 7.0), (2, 7.0)]
     assert store.latest([level])[level] == Reading(level, minutes(START, 1), 1, 1.0)
-    assert [bucket.count for bucket in stored(level, Tier.HOUR)] == [1]
-    assert [bucket.count for bucket in stored(flow, Tier.MONTH)] == [2]
+    assert [bucket.count for bucket in tier_of(Tier.HOUR, level)] == [1]
+    assert [bucket.count for bucket in tier_of(Tier.MONTH, flow)] == [2]
 
 
 def test_what_changed_meanwhile_is_not_taken_out(store: ReadingStore) -> None:
@@ -90,7 +92,7 @@ def test_the_last_value_taken_out_leaves_a_metric_never_heard(store: ReadingStor
     roll_up(FAR)
 
     assert store.latest([level, pump]) == {}
-    assert [stored(metric, tier) for metric in (level, pump) for tier in TIERS] == [[]] * 6
+    assert [tier_of(tier, metric) for metric in (level, pump) for tier in TIERS] == [[]] * 6
     assert store.write([only]).new == [only], "what comes again is new again"
 
 
@@ -130,7 +132,7 @@ def test_a_number_becomes_text_when_the_metrics_type_changed(store: ReadingStore
 
     assert values_of(store, state.pk) == [(1, "3")]
     assert store.latest([state.pk])[state.pk].value == "3"
-    assert stored(state.pk, Tier.HOUR) == []
+    assert tier_of(Tier.HOUR, state.pk) == []
 
 
 def test_what_cannot_be_stored_changes_nothing(store: ReadingStore) -> None:
@@ -237,7 +239,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(["UTC", "Asia/Kolkata"]), st.sampled_from(MOMENTS), steps)
 def test_tiers_follow_corrections(zone: str, moment: datetime, drawn: list[tuple]) -> None:  # type: ignore[type-arg]
     """Hours, days and months equal a full recomputation of what is left, whatever went."""

@@ -26,7 +26,7 @@ from devices.readings.samples import (
     Value,
 )
 from devices.readings.store import NotNumeric, ReadingStore, TooMuch, UnknownMetric, get_store
-from devices.readings.tests.network import START, device, metrics, minutes, undone
+from devices.readings.tests.network import START, device, examples, metrics, minutes, undone
 
 pytestmark = pytest.mark.django_db
 
@@ -67,7 +67,7 @@ def nearest_rank(values: list[float], percent: float) -> float:
     return sorted(values)[max(int(rank), 1) - 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(drawn_values, widths, st.sets(st.sampled_from([0.001, 5, 33.333, 50, 99.9, 100])))
 def test_percentiles_are_readings_by_nearest_rank(
     drawn: Drawn, width: Any, percents: set[float]
@@ -123,7 +123,7 @@ def slow_integral(
     return known, area, change
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     drawn_values,
     widths,
@@ -243,7 +243,7 @@ def test_a_bridge_of_nothing_is_refused(store: ReadingStore) -> None:
 TYPES = [DataType.FLOAT, DataType.INTEGER, DataType.BOOLEAN, DataType.TEXT]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 11), st.integers(0, 300), st.integers(0, 1), st.integers(-9, 9)),

@@ -67,6 +67,23 @@ def test_a_month_that_another_process_dropped_is_made_again(store: ReadingStore)
     assert store.write([sample]).new == [sample]
 
 
+def test_one_transaction_may_need_many_new_months(store: ReadingStore) -> None:
+    """What it remembers of the table must not keep it from seeing the months made for it."""
+    forget_all_months()
+    (mode,) = metrics(device(), 1, "text")
+    said = [
+        Sample(
+            mode.device_id, datetime(2020 + n // 12, 1 + n % 12, 2, tzinfo=UTC), 1, {mode.pk: "x"}
+        )
+        for n in range(40)
+    ]
+    with transaction.atomic():
+        for sample in said:
+            store.write([sample])
+    told = store.history(HistoryRequest(mode.pk, said[0].at, NOW))
+    assert [one.at for one in told] == [one.at for one in said]
+
+
 def test_writers_of_one_new_month_do_not_get_in_each_others_way(store: ReadingStore) -> None:
     forget_all_months()
     level = [metrics(device(), 1)[0] for _ in range(4)]
@@ -143,3 +160,9 @@ def test_a_month_made_for_a_connection_that_has_written_before_is_found(
         at = datetime(1985 + number // 12, number % 12 + 1, 5, tzinfo=UTC)
         store.write([Sample(owner.pk, at, 1, {metric.pk: 1.0})])
     assert store.held([metric.pk], datetime(1970, 1, 1, tzinfo=UTC), START) == 40
+
+
+def test_nothing_is_compiled_to_ask_years_of_months(store: ReadingStore) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devices.models import ThingSpeakChannel
-from devices.readings.models import Received as Stored
-from devices.readings.samples import Received
+from devices.readings.samples import Received, ReceivedRequest
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, minutes, source
 
@@ -27,8 +26,8 @@ def test_an_entry_is_kept_once_and_partial_ones_merge(store: ReadingStore, other
     store.write([], [first, *rest])
     store.write([], [entry(channel, 1, {"field3": "Pumpe läuft"})])
 
-    assert Stored.objects.count() == 1 + others
-    kept = Stored.objects.get(sequence=1)
+    assert store.received_count(ReceivedRequest(channel.pk)) == 1 + others
+    (kept,) = store.received(ReceivedRequest(channel.pk, limit=1))
     assert kept.at == minutes(START, 1)
     assert kept.fields == {"field1": "4,8", "field2": None, "field3": "Pumpe läuft"}
 
@@ -38,4 +37,5 @@ def test_characters_that_no_database_takes_are_replaced(store: ReadingStore) -> 
 
     store.write([], [entry(channel, 1, {"field1": "a\0b\ud800c", "field2": "C:\\u0000"})])
 
-    assert Stored.objects.get().fields == {"field1": "a�b�c", "field2": "C:\\u0000"}
+    (kept,) = store.received(ReceivedRequest(channel.pk))
+    assert kept.fields == {"field1": "a�b�c", "field2": "C:\\u0000"}

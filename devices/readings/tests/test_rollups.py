@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.models import DataType, Metric
-from devices.readings.models import LateLog, RollupDay, RollupHour, RollupMonth
+from devices.readings.models import LateLog
 from devices.readings.rollups import roll_up
 from devices.readings.samples import AggregateRequest, Bucket, Sample, Tier, Value
 from devices.readings.store import NotNumeric, ReadingStore, TooManyBuckets, get_store
@@ -22,16 +22,18 @@ from devices.readings.tests.network import (
     Values,
     asked,
     device,
+    examples,
     metrics,
     minutes,
     recomputed,
     remember,
+    tier_of,
     undone,
 )
 
 pytestmark = pytest.mark.django_db
 
-TIERS = {Tier.HOUR: RollupHour, Tier.DAY: RollupDay, Tier.MONTH: RollupMonth}
+TIERS = (Tier.HOUR, Tier.DAY, Tier.MONTH)
 # Whole hours with and without daylight saving, half and quarter hours, a zone that skips midnight.
 ZONES = [
     "UTC",
@@ -49,18 +51,6 @@ MOMENTS = [
 ]
 
 
-def stored(metric: int, tier: Tier) -> list[Bucket]:
-    """The tier's own table."""
-    rows = TIERS[tier]._default_manager.filter(metric=metric).order_by("bucket")
-    return [
-        Bucket(
-            row.bucket, row.count, row.minimum, row.maximum, row.sum, row.sum_of_squares,
-            row.first, row.last, row.first_at, row.last_at,
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
 def assert_same(found: list[Bucket], expected: list[Bucket]) -> None:
     """Equal, up to the rounding of sums in another order."""
     assert [bucket.start for bucket in found] == [bucket.start for bucket in expected]
@@ -75,7 +65,7 @@ def assert_tiers(
     """Everything rolled up: each table, and each answer, equals recomputation."""
     for tier in TIERS:
         expected = recomputed(values, tier, ZoneInfo(zone))
-        assert_same(stored(metric, tier), expected)
+        assert_same(tier_of(tier, metric), expected)
         assert_same(asked(store, metric, tier, zone, values), expected)
 
 
@@ -104,7 +94,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(ZONES), st.sampled_from(MOMENTS), steps)
 def test_tiers_equal_a_full_recomputation(zone: str, moment: datetime, drawn: list[tuple]) -> None:  # type: ignore[type-arg]
     store = get_store()
@@ -249,7 +239,7 @@ def test_tiny_and_huge_numbers_do_not_stop_the_roller(store: ReadingStore) -> No
 
     store.roll_up(FAR)
 
-    (hour,) = stored(level.pk, Tier.HOUR)
+    (hour,) = tier_of(Tier.HOUR, level.pk)
     assert (hour.count, hour.minimum, hour.maximum) == (5, -1e150, 1e150)
 
 

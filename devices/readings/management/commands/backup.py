@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from devices.readings.archiving import holdings
 from devices.readings.backup import write_backup
 
 
@@ -38,6 +39,12 @@ class Command(BaseCommand):
         size = target.stat().st_size / 1e6
         total = sum(contents.rows.values())
         self.stdout.write(f"{target}: {total:,} rows of {len(contents.rows)} tables, {size:.1f} MB")
+        archive = holdings()
+        if archive.months:
+            self.stdout.write(
+                f"Copy {archive.directory} too ({archive.size / 1e6:.1f} MB of archived readings): "
+                "the backup names its files and does not hold them."
+            )
 
     def _tell(self, table: str, rows: int) -> None:
         if rows:

@@ -15,7 +15,7 @@ from devices.models import Community, Device
 from devices.readings.export import FORMATS, ExportRequest, FormatUnavailable, table_of
 from devices.readings.instants import to_millisecond
 from devices.readings.ranges import BadTime, parse_time
-from devices.readings.samples import Tier
+from devices.readings.samples import RESOLUTIONS, Tier
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         whose.add_argument("--community", help="a community's slug: all its devices")
         parser.add_argument("--since", default="-30d", help="ISO 8601, or -24h, -30d; default -30d")
         parser.add_argument("--until", default="now")
-        parser.add_argument("--tier", choices=[one.value for one in Tier], default=Tier.RAW.value)
+        parser.add_argument("--tier", choices=[one.value for one in RESOLUTIONS], default="raw")
         parser.add_argument("--as", dest="format", choices=list(FORMATS), default="csv")
         parser.add_argument("--into", type=Path, default=Path(), help="folder; default: here")
 

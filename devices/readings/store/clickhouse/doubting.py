@@ -1,0 +1,126 @@
+"""What a write that was cut short left behind, and how the next write of the same repairs it.
+
+A row is in ClickHouse before the transaction of the books is committed. If that is undone, the row
+is there, and neither the newest readings nor the late log know of it. Whoever sent it is told of
+the failure and sends it again: it finds the row, and would take it for a repeat.
+
+- What is newer than the newest reading in the books was never committed: it counts as new. Nor was
+  a value that the newest reading has otherwise: it counts as a revision.
+- Of all else that is found unchanged in an hour that is closed, the hour is compared with what the
+  tier holds of it. Where they differ the hour goes into the late log.
+"""
+
+# ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from devices.readings.instants import HOUR, from_ms, hour_of, to_ms
+from devices.readings.models import SLOTS
+from devices.readings.periods import Span
+from devices.readings.samples import Sample, Tier
+from devices.readings.store.clickhouse.server import Server
+from devices.readings.store.clickhouse.slots import slots_of_devices
+from devices.readings.store.clickhouse.summing import of_readings
+from devices.readings.store.clickhouse.tiers import by_owner, held
+from devices.readings.store.engine import DeviceHour, Engine
+from devices.readings.store.gathering import Batch
+from devices.readings.store.tables import Key, Owned, Record
+
+_RANGE = range(1, SLOTS + 1)
+_PLACES = ", ".join(f"l.at{slot}, l.sequence{slot}, l.v{slot}" for slot in _RANGE)
+_TEXT = "l.at, l.sequence, l.text, l.flag"
+
+
+def doubts(
+    engine: Engine, server: Server, batch: Batch, closed: datetime, gone: Sequence[Sample]
+) -> set[DeviceHour]:
+    """See `Rows.doubts`."""
+    if batch.known_rows:
+        batch.known_rows = _committed_rows(engine, batch.known_rows)
+    if batch.known_texts:
+        batch.known_texts = _committed_texts(engine, batch.known_texts)
+    hours = {
+        (sample.device, hour_of(sample.at))
+        for sample in (*_repeated(engine, batch), *gone)
+        if sample.at < closed
+    }
+    return _wrong(engine, server, hours) if hours else set()
+
+
+def _repeated(engine: Engine, batch: Batch) -> Iterator[Sample]:
+    """Samples of which anything was found to be there."""
+    known = {key[:3] for key in batch.known_rows}, {key[:3] for key in batch.known_texts}
+    if not any(known):
+        return
+    rows, texts = known
+    for sample in batch.samples:
+        at = engine.instant(sample.at), sample.sequence
+        for metric in sample.values:
+            if (metric, *at) in texts or (batch.place(metric).stream, *at) in rows:
+                yield sample
+                break
+
+
+def _committed_rows(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
+    """The rows with the values of which the books know."""
+    newest = _newest(engine, {key[0] for key in known}, "readings_latestrow", "stream_id", _PLACES)
+    kept = {}
+    for key, (revised, *values) in known.items():
+        there = newest.get(key[0], (None,) * (3 * SLOTS))
+        kept[key] = (
+            revised,
+            *(
+                _committed(key, value, *there[3 * slot : 3 * slot + 3])
+                for slot, value in enumerate(values)
+            ),
+        )
+    return kept
+
+
+def _committed_texts(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
+    metrics = {key[0] for key in known}
+    newest = _newest(engine, metrics, "readings_latesttext", "metric_id", _TEXT)
+    kept = {}
+    for key, record in known.items():
+        at, sequence, text, flag = newest.get(key[0], (None,) * 4)
+        value = _committed(key, record[1:], at, sequence, (text, flag))
+        if value is not None:
+            kept[key] = (record[0], *value)
+    return kept
+
+
+def _committed(key: Key, stored: Any, at: Any, sequence: Any, newest: Any) -> Any:
+    """The value that the books know of where `stored` was found: none is newer than the newest."""
+    if at is None or (key[1], key[2]) > (at, sequence):
+        return None
+    return newest if (key[1], key[2]) == (at, sequence) else stored
+
+
+def _newest(
+    engine: Engine, owners: set[int], table: str, owner: str, columns: str
+) -> dict[int, tuple[Any, ...]]:
+    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(owners)])
+    rows = engine.query(
+        f"SELECT k.owner, {columns} FROM {wanted} JOIN {table} l ON l.{owner} = k.owner", params
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def _wrong(engine: Engine, server: Server, hours: set[DeviceHour]) -> set[DeviceHour]:
+    """The hours of which the tier holds something else than the readings say."""
+    slots = slots_of_devices(engine, {device for device, _ in hours})
+    spans: list[Owned] = [(device, Span(hour, hour, hour + HOUR)) for device, hour in hours]
+    right = of_readings(server, slots, by_owner(spans), by_device=True)
+    starts = {to_ms(hour) for _, hour in hours}
+    pairs = {(metric, start) for metric in slots.device for start in starts}
+    found = held(server, Tier.HOUR, pairs)
+    return {
+        (slots.device[metric], from_ms(start))
+        for metric, start in right.keys() | found.keys()
+        if right.get((metric, start)) != found.get((metric, start))
+        and (slots.device[metric], from_ms(start)) in hours
+    }
