@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
@@ -38,6 +39,11 @@ class Command(BaseCommand):
         size = target.stat().st_size / 1e6
         total = sum(contents.rows.values())
         self.stdout.write(f"{target}: {total:,} rows of {len(contents.rows)} tables, {size:.1f} MB")
+        if settings.READINGS_ADDRESS is not None:
+            self.stdout.write(
+                f"Not in it: readings, entries as received and rollups. They are in "
+                f"{settings.READINGS_ADDRESS}, which makes its own backup: see docs/scale.md."
+            )
 
     def _tell(self, table: str, rows: int) -> None:
         if rows:
