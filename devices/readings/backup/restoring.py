@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import Model
@@ -27,6 +28,7 @@ from devices.readings.backup.contents import (
 )
 from devices.readings.backup.writing import PORTION, Told
 from devices.readings.store import make_room
+from devices.readings.store.tables import ROWS
 
 Row = Sequence[Any]
 
@@ -44,6 +46,7 @@ def restore(
         with zipfile.ZipFile(source) as archive:
             contents = Contents.of(archive)
             _refuse_other_versions(contents)
+            _refuse_readings_elsewhere(contents)
             contents.verify(archive)
             with transaction.atomic():
                 _empty(replace=replace)
@@ -79,6 +82,14 @@ def _refuse_other_versions(contents: Contents) -> None:
         f"The backup was written by {which} version of this site (they differ in {newest}). "
         "Restore it with that version, then update."
     )
+
+
+def _refuse_readings_elsewhere(contents: Contents) -> None:
+    if settings.READINGS_ADDRESS is not None and contents.rows.get(ROWS.name):
+        raise BackupUnusable(
+            "The backup holds readings, and this site keeps its own elsewhere (READINGS_URL). "
+            "Restore without READINGS_URL, then move them: docs/scale.md says how."
+        )
 
 
 def _empty(*, replace: bool) -> None:

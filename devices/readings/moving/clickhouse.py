@@ -9,6 +9,7 @@ from typing import Any
 
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.moving.pages import Carrier, Moved, Page, Row, document
+from devices.readings.store.clickhouse.clusters import place_of
 from devices.readings.store.clickhouse.literals import listed, relation
 from devices.readings.store.clickhouse.schema import GONE, TYPES, VERSION
 from devices.readings.store.clickhouse.server import Server
@@ -80,9 +81,8 @@ class Clickhouse(Carrier):
             return
         names = ", ".join(table.key)
         wanted = relation("k", [(name, TYPES[table.name][name]) for name in table.key], keys)
-        self._server.run(
-            f"DELETE FROM {table.name} WHERE ({names}) IN (SELECT {names} FROM {wanted})"
-        )
+        target = place_of(self._server, table.name).target
+        self._server.run(f"DELETE FROM {target} WHERE ({names}) IN (SELECT {names} FROM {wanted})")
 
     def _versions(self, table: Moved, page: Page) -> dict[Row, int]:
         names = ", ".join(table.key)

@@ -6,10 +6,12 @@ import socket
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from itertools import pairwise
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,9 @@ from devices.readings.address import Address
 from devices.readings.instants import EPOCH
 from devices.readings.store import RowsAway, RowsRefused
 from devices.readings.store.clickhouse import Server
+from devices.readings.store.clickhouse.clusters import Place, placed
 from devices.readings.store.clickhouse.literals import filled
+from devices.readings.store.clickhouse.schema import COLUMNS
 from devices.readings.store.clickhouse.summing import STRETCHES, stretches
 
 PASSWORD = "pa@ss/word"
@@ -130,3 +134,31 @@ def test_stretches_hold_every_span_and_are_few(drawn: list[tuple[int, int]]) -> 
         assert {one for s, u in found for one in range(s, u)} == {
             one for since, until in spans for one in range(since, until)
         }
+
+
+def test_a_table_of_a_cluster_is_dropped_from_where_its_rows_are() -> None:
+    spread = "Distributed('wells', 'telemetry', 'readings_row_local', stream_id)"
+
+    assert placed("telemetry", "readings_row", spread) == Place(
+        "telemetry", "readings_row_local", "wells"
+    )
+    assert placed("telemetry", "readings_row", spread).target == (
+        "telemetry.readings_row_local ON CLUSTER 'wells'"
+    )
+    assert placed("telemetry", "readings_row", "ReplacingMergeTree(version) …").target == (
+        "telemetry.readings_row"
+    )
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+def test_the_statements_for_a_cluster(distributed: bool) -> None:
+    output = StringIO()
+
+    call_command("readings_tables", cluster="wells", distributed=distributed, stdout=output)
+
+    made = output.getvalue().splitlines()
+    assert len(made) == len(COLUMNS) * (2 if distributed else 1)
+    assert all("ON CLUSTER 'wells'" in one for one in made)
+    assert "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}', version)" in made[0]
+    with pytest.raises(CommandError, match="no name of a cluster"):
+        call_command("readings_tables", cluster="a'b", stdout=output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
@@ -44,6 +45,11 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"Copy {archive.directory} too ({archive.size / 1e6:.1f} MB of archived readings): "
                 "the backup names its files and does not hold them."
+            )
+        if settings.READINGS_ADDRESS is not None:
+            self.stdout.write(
+                f"Not in it: readings, entries as received and rollups. They are in "
+                f"{settings.READINGS_ADDRESS}, which makes its own backup: see docs/scale.md."
             )
 
     def _tell(self, table: str, rows: int) -> None:

@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from devices.readings.instants import to_ms
 from devices.readings.keeping import Volume
+from devices.readings.store.clickhouse.clusters import place_of
 from devices.readings.store.clickhouse.literals import listed
+from devices.readings.store.clickhouse.schema import KEYS
 from devices.readings.store.clickhouse.server import Server
 from devices.readings.store.engine import Engine
 from devices.readings.store.partitions import Month
@@ -30,9 +32,10 @@ OWNERS = {
 
 def months(server: Server, table: str) -> dict[Month, tuple[int, int]]:
     """Rows and bytes on disk of each month of a table."""
+    place = place_of(server, table)
     rows = server.rows(
-        "SELECT partition, sum(rows), sum(bytes_on_disk) FROM system.parts "
-        f"WHERE active AND database = currentDatabase() AND table = '{table}' "
+        f"SELECT partition, sum(rows), sum(bytes_on_disk) FROM {place.parts} "
+        f"WHERE active AND database = '{place.database}' AND table = '{place.table}' "
         "GROUP BY partition ORDER BY partition"
     )
     return {Month(int(name[:4]), int(name[4:])): (count, size) for name, count, size in rows}
@@ -98,7 +101,8 @@ def sweep(engine: Engine, server: Server) -> None:
         with transaction.atomic():
             engine.hold_closed()
             if gone := _orphans(engine, server, table, owner, owners):
-                server.run(f"DELETE FROM {table} WHERE {owner} IN {listed(gone)}")
+                target = place_of(server, table).target
+                server.run(f"DELETE FROM {target} WHERE {owner} IN {listed(gone)}")
 
 
 def _orphans(engine: Engine, server: Server, table: str, owner: str, owners: str) -> list[int]:
@@ -123,29 +127,24 @@ def _drop_unless_held(
 
 def _owners(server: Server, table: str, owner: str, month: Month) -> set[int]:
     """Whoever has a row in a month."""
-    rows = server.rows(f"SELECT DISTINCT {owner} FROM {table} WHERE _partition_id = '{_id(month)}'")
+    rows = server.rows(f"SELECT DISTINCT {owner} FROM {table} WHERE {_within(table, month)}")
     return {one for (one,) in rows}
 
 
 def _drop(server: Server, table: str, month: Month) -> None:
-    server.run(f"ALTER TABLE {table} DROP PARTITION ID '{_id(month)}'")
+    partition = f"{month.year:04}{month.month:02}"
+    server.run(f"ALTER TABLE {place_of(server, table).target} DROP PARTITION ID '{partition}'")
 
 
 def _delete(server: Server, table: str, owner: str, month: Month, owners: Sequence[int]) -> int:
     """Row by row, once: the disk is free when the rest of the month goes."""
-    where = (
-        f"{owner} IN {listed(sorted(owners))} AND {_instant(table)} >= {to_ms(month.begins)} "
-        f"AND {_instant(table)} < {to_ms(month.following.begins)}"
-    )
+    where = f"{owner} IN {listed(sorted(owners))} AND {_within(table, month)}"
     ((count,),) = server.rows(f"SELECT count() FROM {table} WHERE {where}")
     if count:
-        server.run(f"DELETE FROM {table} WHERE {where}")
+        server.run(f"DELETE FROM {place_of(server, table).target} WHERE {where}")
     return int(count)
 
 
-def _instant(table: str) -> str:
-    return "bucket" if "rollup" in table else "at"
-
-
-def _id(month: Month) -> str:
-    return f"{month.year:04}{month.month:02}"
+def _within(table: str, month: Month) -> str:
+    instant = "at" if table in KEYS else "bucket"
+    return f"{instant} >= {to_ms(month.begins)} AND {instant} < {to_ms(month.following.begins)}"
