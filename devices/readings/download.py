@@ -15,7 +15,7 @@ from devices.readings.export import ExportRequest, Format, table_of
 
 
 def download(request: Request, form: Format, wanted: ExportRequest) -> StreamingHttpResponse:
-    """The file as a response. Raises FormatUnavailable before anything is sent."""
+    """The file as a response; what fails at once fails before anything is sent."""
     portions = form.write(table_of(wanted))
     begun = chain([next(portions, b"")], portions)
     # An asynchronous server would gather a synchronous iterator in memory first.

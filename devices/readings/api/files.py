@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from devices.models import Device, Metric
 from devices.readings.api.base import END, START, ReadingsView
 from devices.readings.download import download
-from devices.readings.export import FORMATS, ExportRequest, FormatUnavailable
+from devices.readings.export import FORMATS, ExportRequest
 from devices.readings.instants import to_millisecond
 from devices.readings.samples import RESOLUTIONS, Tier
 
@@ -50,10 +50,7 @@ class ExportView(ReadingsView):
         tier = Tier(self.choice("tier", Tier.RAW, [one.value for one in RESOLUTIONS]))
         since, until = self.range(to_millisecond(timezone.now()))
         wanted = ExportRequest(device, self.metrics(device), since, until, tier)
-        try:
-            return download(request, form, wanted)
-        except FormatUnavailable as error:
-            raise ValidationError({"as": str(error)}) from error
+        return download(request, form, wanted)
 
     def choice(self, name: str, default: str, known: Collection[str]) -> str:
         """A parameter that is one of a few words. Raises ValidationError."""

@@ -1,6 +1,6 @@
 """Readings as files that other programs read: CSV, JSON lines, spreadsheets, Parquet."""
 
-from devices.readings.export.formats import FORMATS, Format, FormatUnavailable
+from devices.readings.export.formats import FORMATS, Format
 from devices.readings.export.table import Column, ExportRequest, Kind, Table, table_of
 
 __all__ = [
@@ -8,7 +8,6 @@ __all__ = [
     "Column",
     "ExportRequest",
     "Format",
-    "FormatUnavailable",
     "Kind",
     "Table",
     "table_of",

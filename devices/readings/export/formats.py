@@ -8,17 +8,18 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+
+import duckdb
 
 from devices.readings.export.table import Kind, Table
 from devices.readings.export.workbook import workbook
 from devices.readings.formulas import marked
+from devices.readings.parquet import literal, struct
 
 PORTION = 1 << 16
 _ROWS_AT_ONCE = 500
@@ -29,10 +30,6 @@ _DUCKDB_TYPES = {
     Kind.FLAG: "BOOLEAN",
     Kind.TEXT: "VARCHAR",
 }
-
-
-class FormatUnavailable(Exception):
-    """This installation cannot write the format; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,6 @@ def _xlsx(table: Table) -> Iterator[bytes]:
 
 def _parquet(table: Table) -> Iterator[bytes]:
     """Typed columns, compressed; units and facts in the file's own metadata."""
-    duckdb = duckdb_module()
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
         staged, file = Path(folder) / "rows.json", Path(folder) / "rows.parquet"
         with staged.open("wb") as lines:
@@ -120,32 +116,12 @@ def _parquet(table: Table) -> Iterator[bytes]:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(
-                f"COPY (SELECT * FROM read_json({_literal(str(staged))}, "
-                f"format = 'newline_delimited', columns = {_struct(types)})) "
-                f"TO {_literal(str(file))} (FORMAT parquet, COMPRESSION zstd, "
-                f"KV_METADATA {_struct(facts)})"
+                f"COPY (SELECT * FROM read_json({literal(str(staged))}, "
+                f"format = 'newline_delimited', columns = {struct(types)})) "
+                f"TO {literal(str(file))} (FORMAT parquet, COMPRESSION zstd, "
+                f"KV_METADATA {struct(facts)})"
             )
         yield from _portions(file)
-
-
-def duckdb_module() -> ModuleType:
-    """DuckDB, which not every installation has. Raises FormatUnavailable."""
-    try:
-        return import_module("duckdb")
-    except ImportError as error:
-        raise FormatUnavailable(
-            "Parquet is written with DuckDB, which is not installed here. Install it into the "
-            "site's environment (pip install duckdb), or choose another format."
-        ) from error
-
-
-def _literal(text: str) -> str:
-    """Text as DuckDB writes it: its COPY takes no parameters."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _struct(pairs: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in pairs.items()) + "}"
 
 
 def _portions(file: Path) -> Iterator[bytes]:

@@ -12,10 +12,12 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import Any, BinaryIO
 
-from devices.readings.export.formats import FormatUnavailable, duckdb_module
+import duckdb
+
 from devices.readings.imports.rows import Content, Heading, Line, Place
 from devices.readings.imports.text import UnreadableFile
 from devices.readings.instants import EPOCH
+from devices.readings.parquet import literal
 
 AT_ONCE = 5_000
 """Rows in memory."""
@@ -29,13 +31,6 @@ class Parquet(Content):
 
     def __init__(self, raw: BinaryIO) -> None:
         """Read what the file says of itself. Raises UnreadableFile."""
-        try:
-            self._duckdb: Any = duckdb_module()
-        except FormatUnavailable as error:
-            raise UnreadableFile(
-                "Parquet is read with DuckDB, which is not installed here. Install it into the "
-                "site's environment (pip install duckdb), or import another format."
-            ) from error
         with ExitStack() as opened:
             # DuckDB reads files, not streams.
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="import-"))
@@ -87,11 +82,10 @@ class Parquet(Content):
             for cell, is_time in zip(row, self._times, strict=True)
         ]
 
-    def _connected(self) -> Any:
+    def _connected(self) -> duckdb.DuckDBPyConnection:
         """A database in memory that may read this one file and nothing else."""
-        connection = self._duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
-        path = str(self._file).replace("'", "''")
-        connection.execute(f"SET allowed_paths = ['{path}']")
+        connection = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY})
+        connection.execute(f"SET allowed_paths = [{literal(str(self._file))}]")
         connection.execute("SET enable_external_access = false")
         return connection
 
@@ -100,7 +94,7 @@ class Parquet(Content):
         try:
             answer = self._connection.execute(sql, {"file": str(self._file), **parameters})
             rows: list[tuple[Any, ...]] = answer.fetchall()
-        except self._duckdb.Error as error:
+        except duckdb.Error as error:
             raise UnreadableFile(
                 "The Parquet file is damaged, or of a kind that DuckDB does not read. Export it "
                 "again."

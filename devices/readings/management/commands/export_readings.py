@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from devices.models import Community, Device
-from devices.readings.export import FORMATS, ExportRequest, FormatUnavailable, table_of
+from devices.readings.export import FORMATS, ExportRequest, table_of
 from devices.readings.instants import to_millisecond
 from devices.readings.ranges import BadTime, parse_time
 from devices.readings.samples import RESOLUTIONS, Tier
@@ -45,8 +45,6 @@ class Command(BaseCommand):
             file = options["into"] / name
             try:
                 size = self._write(file, form.write(table_of(wanted)))
-            except FormatUnavailable as error:
-                raise CommandError(str(error)) from error
             except OSError as error:
                 raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
             self.stdout.write(f"{file}: {size / 1e6:.1f} MB")
