@@ -6,7 +6,6 @@ import pytest
 from django.conf import settings
 
 from devices.readings.store import ReadingStore, get_store
-from devices.readings.tests.network import empty_rows
 
 # What is one engine's alone: there is nothing to test or to skip elsewhere.
 on_postgresql = "postgresql" in settings.DATABASES["default"]["ENGINE"]
@@ -16,12 +15,6 @@ collect_ignore = [
     # A backup is of the database; docs/scale.md says how ClickHouse makes its own.
     *(["test_backup.py"] if on_clickhouse else ["test_clickhouse_undone.py"]),
 ]
-
-
-@pytest.fixture(autouse=True)
-def nothing_stored() -> None:
-    """What a test before left where no transaction is undone."""
-    empty_rows()
 
 
 @pytest.fixture
