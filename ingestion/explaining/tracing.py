@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from devices.alerts.models import Alert
 from devices.models import CalibrationVersion, FieldMapping, Metric, Source
@@ -94,8 +95,10 @@ def find(metric: Metric, at: datetime, sequence: int | None = None) -> Reading:
     except ArchiveUnreadable as error:
         raise NoSuchReading(str(error)) from error
     if not found:
+        zone = ZoneInfo(metric.device.community.zone)
         raise NoSuchReading(
-            f"No single reading of {metric.label} is kept at {at:%Y-%m-%d %H:%M:%S} UTC"
+            f"No single reading of {metric.label} is kept at "
+            f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} ({zone.key})"
             + ("" if sequence is None else f" under the number {sequence}")
             + (" or in the year before." if sequence is None else ".")
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -163,7 +164,11 @@ def test_the_page_tells_the_same_to_staff_of_the_community(level: Metric) -> Non
     assert "Live poll" in shown()
     assert "filled in later" in shown(at="2026-11-20T11:00:00")
     assert "no time" in shown(at="x")
-    assert "No single reading" in shown(at="1999-01-01T00:00:00")
+    zone = level.device.community.zone
+    assert found.hour is not None
+    hour = found.hour.start.astimezone(ZoneInfo(zone))
+    assert f"The hour from {hour:%Y-%m-%d %H:%M}:" in shown()
+    assert f"1999-01-01 00:00:00 ({zone})" in shown(at="1999-01-01T00:00:00")
     assert "Which number?" in browser(operator).get(PAGE).content.decode()
     Membership.objects.all().delete()
     assert browser(operator).get(PAGE, {"metric": level.pk}).status_code == 404
