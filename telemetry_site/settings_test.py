@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import tempfile
+
+from scripts import clickhouse
 
 os.environ.setdefault("SECRET_KEY", "test-only-" + "x" * 50)
 os.environ.setdefault("FIELD_ENCRYPTION_KEY", "dGVzdC1vbmx5LWtleS10ZXN0LW9ubHkta2V5LTAwMDA=")
@@ -15,10 +15,10 @@ if os.environ.get("TEST_REDIS_URL"):
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 if os.environ.get("TEST_READINGS_URL") == "chdb":
-    # The engine of ClickHouse in this process, in a directory that only it may open.
-    _chdb = tempfile.mkdtemp(prefix="telemetry-chdb-")
-    atexit.register(shutil.rmtree, _chdb, ignore_errors=True)
-    os.environ["READINGS_URL"] = f"chdb://{_chdb}"
+    # Each process that tests has a server of its own: tests empty its tables.
+    os.environ["READINGS_URL"] = clickhouse.start()
+elif os.environ.get("TEST_READINGS_URL"):
+    os.environ["READINGS_URL"] = os.environ["TEST_READINGS_URL"]
 
 from telemetry_site.settings import *  # noqa: F403
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -39,12 +40,19 @@ Sides = tuple[Carrier, Carrier]
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Address:
-    """ClickHouse's engine in this process, which has but one directory."""
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The server that the suite is started with, or ClickHouse's engine in this process."""
     if site.READINGS_ADDRESS is not None:
-        address: Address = site.READINGS_ADDRESS
-        return address
-    return Address(directory=str(tmp_path_factory.mktemp("clickhouse")))
+        return os.environ["READINGS_URL"]
+    return f"chdb://{tmp_path_factory.mktemp('clickhouse')}"
+
+
+@pytest.fixture(scope="session")
+def elsewhere(url: str) -> Address:
+    """Where readings move to."""
+    address = Address.of(url)
+    assert address is not None
+    return address
 
 
 @pytest.fixture
@@ -184,10 +192,15 @@ def test_a_series_of_many_rows_goes_day_by_day(
 
 
 def test_the_command_says_what_to_do_next(
-    sides: Sides, tank: Device, elsewhere: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sides: Sides,
+    tank: Device,
+    url: str,
+    elsewhere: Address,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "address"
-    file.write_text(f"chdb://{elsewhere.directory}\n")
+    file.write_text(f"{url}\n")
     output = StringIO()
 
     call_command("move_readings", to=f"@{file}", stdout=output)
