@@ -1,4 +1,4 @@
-"""Logging: one line per event, the same error once a minute, secrets masked on the way out."""
+"""Logging: one line per event, the same trouble once a minute, secrets masked on the way out."""
 
 from __future__ import annotations
 
@@ -42,24 +42,23 @@ class MaskSecrets(logging.Filter):
 class TellOnce(logging.Filter):
     """Holds back an error that was told, with the same traceback, less than a minute ago.
 
-    A database that is away fails the clock several times a second: what matters would drown.
+    So it holds back a warning of the same words. A database that is away fails the clock several
+    times a second: what matters would drown.
     """
 
     def __init__(self, every_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """Tell the same error again after `every_s` seconds of `clock`."""
+        """Tell the same trouble again after `every_s` seconds of `clock`."""
         super().__init__()
         self._every_s = every_s
         self._clock = clock
-        # When each error was told last, and how often it was held back since.
+        # When each one was told last, and how often it was held back since.
         self._told: dict[int, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Drop a repetition; the next one that passes says how many were dropped."""
-        traceback = _traceback(record)
-        if not traceback:
+        if record.levelno < logging.WARNING:
             return True
-        what = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
-        error = hash((record.name, what, traceback))
+        error = hash((record.name, *_told_by(record)))
         now = self._clock()
         at, held_back = self._told.get(error, (-math.inf, 0))
         if now - at < self._every_s:
@@ -79,6 +78,16 @@ def _append(record: logging.LogRecord, held_back: int) -> None:
         record.msg["held_back"] = held_back
     else:
         record.msg, record.args = f"{record.getMessage()} (held back: {held_back})", None
+
+
+def _told_by(record: logging.LogRecord) -> tuple[object, ...]:
+    """What makes a record another one: event and traceback; without a traceback, all its words."""
+    traceback = _traceback(record)
+    if not isinstance(record.msg, dict):
+        return (record.msg, traceback) if traceback else (record.getMessage(),)
+    if traceback:
+        return record.msg.get("event"), traceback
+    return tuple((name, str(one)) for name, one in record.msg.items() if name != "timestamp")
 
 
 def _traceback(record: logging.LogRecord) -> str:
@@ -144,7 +153,9 @@ def configuration(level: str) -> dict[str, Any]:
             "celery": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
-            "urllib3": {"level": "WARNING"},
+            # Who asks through them tells how it ended.
+            "urllib3": {"level": "ERROR"},
+            "clickhouse_connect": {"level": "ERROR"},
             "uvicorn.access": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
         },
