@@ -49,7 +49,7 @@ test-postgres:
 			--junitxml="$$TEST_REPORTS/postgres.xml" $(STORED); \
 	fi
 
-# Its engine runs inside the process that tests; what it is asked beside, SQLite answers.
+# Each process that tests has ClickHouse's engine behind HTTP; what is not asked of it, SQLite knows.
 test-clickhouse:
 	echo "== what is stored, on ClickHouse =="
 	TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) -m 'database and not browser' \

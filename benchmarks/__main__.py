@@ -48,6 +48,7 @@ BENCHMARKS = {
     "size": Benchmark("benchmarks.size", postgresql=True),
     "write": Benchmark("benchmarks.write", postgresql=True),
     "write-clickhouse": Benchmark("benchmarks.write_clickhouse", postgresql=True, clickhouse=True),
+    "write-hot": Benchmark("benchmarks.write_hot", postgresql=True),
     "write-sqlite": Benchmark("benchmarks.write_sqlite"),
 }
 

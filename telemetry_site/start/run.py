@@ -250,8 +250,10 @@ class _Site:
             "",
             f"Data and keys:  {c.data_dir}",
             "Back up this directory whole: without its keys the credentials in it are lost.",
-            "Ctrl-C stops everything; the next start continues here.",
         ]
+        if os.environ.get("READINGS_URL"):
+            lines.append("Readings are in ClickHouse (READINGS_URL); back them up there.")
+        lines.append("Ctrl-C stops everything; the next start continues here.")
         frame(lines)
 
     def _tell_password(self) -> None:
