@@ -78,7 +78,7 @@ def new_channels() -> list[tuple[int, list[int]]]:
 def _copied(template: models.Model, source: str, changed: Mapping[str, str]) -> None:
     """Rows like one that is there, but for some columns."""
     meta = template._meta
-    columns = [one.column for one in meta.concrete_fields if one.column != "id"]
+    columns = [str(one.column) for one in meta.concrete_fields if one.column != "id"]
     chosen = ", ".join(changed.get(name, f"t.{name}") for name in columns)
     with connection.cursor() as cursor:
         cursor.execute(
