@@ -27,21 +27,29 @@ def insist(act: Callable[[], T], until: float, clock: Time) -> T:
     """Do what may be done twice, and do it again when the database went away, `until` (by `clock`).
 
     So it is with a readings engine beside the database. Outside of a transaction, which ends with
-    its connection. Raises DatabaseAway when it stays away, and whatever else goes wrong.
+    its connection. Raises DatabaseAway when it stays away, and whatever else goes wrong. Logs when
+    it is missed first, and when it is back.
     """
+    missed = False
     while True:
         session = connection.connection
         try:
-            return act()
+            done = act()
         except (OperationalError, InterfaceError) as error:
             # Django may have opened another session already, as it left the transaction.
             away = isinstance(error, RowsAway)
             if not away and connection.connection is session and connection.is_usable():
                 raise  # it is there, and says that something is wrong
             reason = str(error).strip()
+        else:
+            if missed:
+                log.warning("database_is_back")
+            return done
+        if not missed:
+            log.warning("database_away", reason=reason)
+        missed = True
         connection.close()
         if clock.clock() + PAUSE_S > until:
             raise DatabaseAway(reason)
-        log.warning("database_away", reason=reason)
         time.sleep(PAUSE_S)
         clock.idle(PAUSE_S)

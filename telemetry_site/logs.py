@@ -1,4 +1,4 @@
-"""Logging: one line per event, the same trouble once a minute, secrets masked on the way out."""
+"""Logging: one line per event, the same error once a minute, secrets masked on the way out."""
 
 from __future__ import annotations
 
@@ -42,23 +42,24 @@ class MaskSecrets(logging.Filter):
 class TellOnce(logging.Filter):
     """Holds back an error that was told, with the same traceback, less than a minute ago.
 
-    So it holds back a warning of the same words. A database that is away fails the clock several
-    times a second: what matters would drown.
+    A database that is away fails the clock several times a second: what matters would drown.
     """
 
     def __init__(self, every_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """Tell the same trouble again after `every_s` seconds of `clock`."""
+        """Tell the same error again after `every_s` seconds of `clock`."""
         super().__init__()
         self._every_s = every_s
         self._clock = clock
-        # When each one was told last, and how often it was held back since.
+        # When each error was told last, and how often it was held back since.
         self._told: dict[int, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Drop a repetition; the next one that passes says how many were dropped."""
-        if record.levelno < logging.WARNING:
+        traceback = _traceback(record)
+        if not traceback:
             return True
-        error = hash((record.name, *_told_by(record)))
+        what = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+        error = hash((record.name, what, traceback))
         now = self._clock()
         at, held_back = self._told.get(error, (-math.inf, 0))
         if now - at < self._every_s:
@@ -78,16 +79,6 @@ def _append(record: logging.LogRecord, held_back: int) -> None:
         record.msg["held_back"] = held_back
     else:
         record.msg, record.args = f"{record.getMessage()} (held back: {held_back})", None
-
-
-def _told_by(record: logging.LogRecord) -> tuple[object, ...]:
-    """What makes a record another one: event and traceback; without a traceback, all its words."""
-    traceback = _traceback(record)
-    if not isinstance(record.msg, dict):
-        return (record.msg, traceback) if traceback else (record.getMessage(),)
-    if traceback:
-        return record.msg.get("event"), traceback
-    return tuple((name, str(one)) for name, one in record.msg.items() if name != "timestamp")
 
 
 def _traceback(record: logging.LogRecord) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from devices.models import Metric
 from devices.readings.samples import Reading
-from devices.readings.store import get_store
+from devices.readings.store import ArchiveUnreadable, get_store
 from ingestion.explaining.tracing import Explanation, NoSuchReading, explain, find, shown
 
 _WRITTEN = "%Y-%m-%dT%H:%M:%S"
@@ -37,7 +37,7 @@ def explanation_page(request: HttpRequest) -> HttpResponse:
         context |= {"metric": metric, "zone": zone.key}
         try:
             reading = _reading(request, metric, zone)
-        except (NoSuchReading, ValueError) as error:
+        except (NoSuchReading, ArchiveUnreadable, ValueError) as error:
             context |= {"error": str(error), "at": request.GET.get("at", "")}
         else:
             context |= _told(explain(metric, reading), zone)

@@ -24,7 +24,7 @@ from devices.readings.samples import (
     ReceivedRequest,
     Value,
 )
-from devices.readings.store import ArchiveUnreadable, NotKept, NotNumeric, get_store
+from devices.readings.store import NotKept, NotNumeric, get_store
 from devices.readings.store.base import ReadingStore
 from ingestion.models import PollLog
 from ingestion.normalise import FieldRule
@@ -88,12 +88,10 @@ class Explanation:
 def find(metric: Metric, at: datetime, sequence: int | None = None) -> Reading:
     """The metric's reading of that time (aware), or the last one before; raises NoSuchReading.
 
-    With `sequence`, exactly the reading of that entry number and time.
+    With `sequence`, exactly the reading of that entry number and time. Raises ArchiveUnreadable
+    where it may stand in a file of the archive that is missing or damaged.
     """
-    try:
-        found = _stored(metric, to_millisecond(at), sequence)
-    except ArchiveUnreadable as error:
-        raise NoSuchReading(str(error)) from error
+    found = _stored(metric, to_millisecond(at), sequence)
     if not found:
         zone = ZoneInfo(metric.device.community.zone)
         raise NoSuchReading(

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from structlog.testing import CapturingLogger
 
 from ingestion import patience
 from ingestion.claims import Claim
@@ -66,11 +67,16 @@ def hanging_up(at: str, times: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("at", ["ingestion_polllog", 'FROM "devices_source"'])
-def test_what_was_answered_is_stored_once_the_database_is_back(stack: Stack, at: str) -> None:
+@pytest.mark.parametrize("at", ["ingestion_polllog", "FROM devices_device "])
+def test_what_was_answered_is_stored_once_the_database_is_back(
+    stack: Stack, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claims = claimed(stack)
+    told = CapturingLogger()
+    monkeypatch.setattr(patience, "log", told)
     with hanging_up(at, times=2):
         assert stack.worker.poll(claims) == 2
+    assert [one.args[0] for one in told.calls] == ["database_away", "database_is_back"]
     assert PollLog.objects.filter(outcome="ok", readings__gt=0).count() == 2
     assert not PollState.objects.filter(lease_until__isnull=False).exists()
 

@@ -1,4 +1,4 @@
-"""Trouble that repeats many times a second is told once a minute, with how often it happened."""
+"""An error that repeats many times a second is told once a minute, with how often it happened."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ def fail(host):
 
 for host in ("one", "one", "one", "two"):
     fail(host)
-for broker in ("one", "one", "two"):
-    structlog.get_logger("ingestion").warning("broker lost", broker=broker)
 for _ in range(2):
-    structlog.get_logger("ingestion").info("polled", source=1)
+    logging.getLogger("celery").error("broker lost")
 """
 
 
@@ -49,10 +47,7 @@ def test_what_the_console_shows() -> None:
         "poll_failed",
         "broker lost",
         "broker lost",
-        "polled",
-        "polled",
     ]
-    assert "broker='two'" in lines[5]
     for line in lines[:4]:
         assert "Traceback (most recent call last)" in line
         assert "hunter2" not in line

@@ -225,6 +225,10 @@ def test_a_damaged_file_is_refused_in_words(
         (error,) = answer.json()["errors"]
         assert name in error["detail"]
         assert str(files.directory()) not in error["detail"]
+    at = "at=2026-01-20T00:00:00Z"
+    assert client.get(f"/api/v1/metrics/{level.pk}/explanation/?{at}").status_code == 503
+    explained = client.get(f"/admin/ingestion/status/explain/?metric={level.pk}&{at}")
+    assert (explained.status_code, name in explained.content.decode()) == (200, True)
     with pytest.raises(CommandError, match="1 of the archive's files"):
         call_command("check_archive", stderr=StringIO())
     page = client.get("/admin/readings/retentionrule/").content.decode()
