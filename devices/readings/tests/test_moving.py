@@ -238,3 +238,13 @@ def test_devices_of_others_stay_apart(sides: Sides, tank: Device, tmp_path: Path
     late = moved(sides, tmp_path)
 
     assert (late.carried, late.removed) == (1, 0)
+
+
+def test_a_switch_that_nobody_confirms_says_that_writing_goes_on(
+    sides: Sides, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "address"
+    file.write_text(f"{url}\n")
+    monkeypatch.setattr("sys.stdin", StringIO())  # as of a script: it has no terminal
+    with pytest.raises(CommandError, match=r"writing goes on.*run --switch again"):
+        call_command("move_readings", to=f"@{file}", switch=True, stdout=StringIO())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +83,13 @@ class Command(BaseCommand):
                 "processes anew, then press Enter here: writing goes on."
             )
             self.stdout.flush()
-            with suppress(EOFError, KeyboardInterrupt):
+            try:
                 input()
+            except (EOFError, KeyboardInterrupt):
+                raise CommandError(
+                    "Nobody pressed Enter (it takes a terminal), and writing goes on. Unless the "
+                    "site was started anew with the new READINGS_URL, run --switch again."
+                ) from None
 
     def _say_of(self, number: int, done: Pass) -> None:
         self._say(
