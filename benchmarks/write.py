@@ -14,32 +14,44 @@ from benchmarks.report import Figure
 from devices.models import Community, Device, DeviceType, Metric
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
+from devices.readings.store.gathering import gather
+from devices.readings.store.postgresql import PostgresqlEngine
 from devices.readings.store.tables import ROWS
+from devices.readings.store.watermark import marks
+from devices.readings.store.writing import insert_missing
 
 DEVICES = 2_000
 SLOTS = 8
-START = datetime(2026, 10, 1, tzinfo=UTC)
+START = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+"""This month: what devices say now goes into its partition."""
 ROUNDS = 7
 ROWS_A_ROUND = 20_000
 RAW = "bench_raw_row"
 
 
 def run() -> Iterator[Figure]:
-    """Rows a second, one writer, new rows in poll order, at 10,000 and at 1,000 rows a batch."""
+    """Rows a second, one writer, new rows in poll order, at 10,000 and at 1,000 rows a batch.
+
+    Rows alone; the store's own write, which keeps the newest readings and the late log as well;
+    and that with the entries as they were received.
+    """
     metrics = new_metrics()
     new_raw_table()
     for batch, at_least in ((10_000, 0.6), (1_000, 0.5)):
-        ours, raw, full = [], [], []
+        raw, rows, ours, full = [], [], [], []
         for round_ in range(ROUNDS + 1):
             samples = list(new_samples(metrics, round_, batch, 0))
             raw.append(raw_rate(samples, batch))
             ours.append(ours_rate(samples, batch))
             samples = list(new_samples(metrics, round_, batch, 1))
             full.append(_full(samples, batch))
+            samples = list(new_samples(metrics, round_, batch, 2))
+            rows.append(_rows_rate(samples, batch))
         limit = median(raw[1:])
         for what, taken, least in (
+            ("rows", rows, at_least),
             ("rows, latest, late log", ours, at_least),
-            ("with received entries", full, 0.3),
+            ("rows, latest, late log, received entries", full, 0.3),
         ):
             rate = median(taken[1:])
             yield Figure("write", f"{what}, batches of {batch}", rate, limit, "rows/s",
@@ -83,7 +95,7 @@ def new_samples(
     metrics: Sequence[Sequence[int]], round_: int, batch: int, kind: int
 ) -> Iterator[Sample]:
     """A round's rows as polls bring them: each device once a tick."""
-    base = START + timedelta(days=batch // 1000 + kind * 0.5, minutes=round_ * 10)
+    base = START + timedelta(days=batch // 1000 + kind * 0.25, minutes=round_ * 10)
     ticks = ROWS_A_ROUND // DEVICES
     for tick in range(ticks):
         at = base + timedelta(minutes=tick)
@@ -116,6 +128,17 @@ def ours_rate(samples: Sequence[Sample], batch: int) -> float:
     started = time.perf_counter()
     for start in range(0, len(samples), batch):
         store.write(samples[start : start + batch])
+    return len(samples) / (time.perf_counter() - started)
+
+
+def _rows_rate(samples: Sequence[Sample], batch: int) -> float:
+    """Rows a second of the part of the store's write that is about rows."""
+    engine = PostgresqlEngine()
+    started = time.perf_counter()
+    for start in range(0, len(samples), batch):
+        with transaction.atomic():
+            gathered = gather(engine, samples[start : start + batch], marks(engine))
+            insert_missing(engine, ROWS, gathered.rows)
     return len(samples) / (time.perf_counter() - started)
 
 

@@ -7,35 +7,38 @@ from django.db import models
 from devices.access import ScopedQuerySet
 from devices.models import Metric
 from devices.readings.fields import InstantField
-from devices.readings.models.rows import SLOTS, Stream
+from devices.readings.models.rows import Stream
 
 
 class LatestRow(models.Model):
-    """The newest numbers of a stream, slot by slot: one row to write where a row was written.
+    """The newest numbers of a stream: its newest row of each kind, by the slots that it fills.
 
-    Each slot has a time, entry number and origin of its own: not every message fills all of them.
-    The columns of the slots (`v1`, `at1`, `sequence1`, `origin1` …) follow below.
+    Most devices fill the same slots with every message: one row here, written where a row is
+    written. Of a slot that is filled by several, the newest counts. `filled` has one bit for each
+    slot.
     """
 
-    stream = models.OneToOneField(
-        Stream,
-        on_delete=models.CASCADE,
-        primary_key=True,
-        related_name="latest",
-        db_constraint=False,
+    pk = models.CompositePrimaryKey("stream_id", "filled")
+    at = InstantField()
+    stream = models.ForeignKey(
+        Stream, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
     )
+    filled = models.SmallIntegerField()
+    origin = models.SmallIntegerField()
     revised = models.SmallIntegerField(default=0, help_text="One bit for each slot that changed.")
+    sequence = models.BigIntegerField()
+    v1 = models.FloatField(null=True)
+    v2 = models.FloatField(null=True)
+    v3 = models.FloatField(null=True)
+    v4 = models.FloatField(null=True)
+    v5 = models.FloatField(null=True)
+    v6 = models.FloatField(null=True)
+    v7 = models.FloatField(null=True)
+    v8 = models.FloatField(null=True)
 
     def __str__(self) -> str:
-        """Which stream."""
-        return f"Latest of stream {self.stream_id}"
-
-
-for _slot in range(1, SLOTS + 1):
-    LatestRow.add_to_class(f"v{_slot}", models.FloatField(null=True))
-    LatestRow.add_to_class(f"at{_slot}", InstantField(null=True))
-    LatestRow.add_to_class(f"sequence{_slot}", models.BigIntegerField(null=True))
-    LatestRow.add_to_class(f"origin{_slot}", models.SmallIntegerField(null=True))
+        """Which stream, and when."""
+        return f"Latest of stream {self.stream_id}, {self.at}"
 
 
 class LatestText(models.Model):

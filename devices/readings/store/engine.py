@@ -186,10 +186,12 @@ class Engine(Rows):
         """SQL: join, for each row so far, the few rows of a big table that its index finds."""
 
     @abstractmethod
-    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
-        """Insert the records that are not there; the stored values of those that are.
+    def insert(
+        self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
+    ) -> dict[Key, Record]:
+        """Insert the records of these keys that are not there; the stored values of those that are.
 
-        Records are sorted by key and hold each key once.
+        Keys are sorted, each once. A record may be made when it is asked for.
         """
 
     @abstractmethod

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from math import hypot
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from devices.readings.instants import to_millisecond
+from devices.readings.models import SLOTS
 from devices.readings.samples import LARGEST, Sample, Value, WriteResult, storable
 from devices.readings.store.base import NotStorable, UnknownMetric
 from devices.readings.store.engine import Engine
@@ -21,11 +21,29 @@ from devices.readings.store.places import (
     memory,
     remembered_places,
 )
-from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record
+from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record, Records
 from devices.readings.store.watermark import Marks
 
 _FLOAT = frozenset([float])
 _EMPTY: Record = (None,) * len(NUMBERS)
+_IDENTITY = attrgetter("device", "at", "sequence")
+
+
+Placed = tuple[Shape, Sample] | tuple[None, Record]
+"""What stands behind a row's key: a usual sample, all numbers of one stream, or a whole record."""
+
+
+def row_of(placed: Placed) -> Record:
+    """The record (origin, revised, v1 … v8)."""
+    if placed[0] is None:
+        return placed[1]
+    shape, sample = placed
+    return (ORIGINS[sample.origin], 0, *shape.arrange((None, *sample.values.values())))
+
+
+def filled_of(record: Sequence[Any]) -> int:
+    """Which slots a record fills, a bit for each."""
+    return sum(1 << slot for slot, value in enumerate(record[-SLOTS:]) if value is not None)
 
 
 @dataclass(slots=True)
@@ -36,16 +54,19 @@ class Batch:
     places: dict[int, Place] = field(default_factory=dict)
     """Of the metrics whose shape was not remembered; those of the others are `remembered`."""
     remembered: Mapping[int, Place] = field(default_factory=dict)
-    rows: dict[Key, Record] = field(default_factory=dict)
+    rows: Records[Placed] = field(default_factory=lambda: Records(row_of))
     texts: dict[Key, Record] = field(default_factory=dict)
     known_rows: dict[Key, Record] = field(default_factory=dict)
     known_texts: dict[Key, Record] = field(default_factory=dict)
-    mixed: set[int] = field(default_factory=set)
-    """Streams whose records do not all fill the same slots."""
 
     def place(self, metric: int) -> Place:
         """Where a metric of the batch stands."""
         return self.places.get(metric) or self.remembered[metric]
+
+    def filled(self, key: Key) -> int:
+        """Which slots a row fills, a bit for each."""
+        placed = self.rows.behind[key]
+        return filled_of(placed[1]) if placed[0] is None else placed[0].filled
 
     def outcome(self, engine: Engine) -> WriteResult:
         """Which values were new and which revised, by what the tables held before."""
@@ -90,16 +111,15 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     Raises UnknownMetric or NotStorable.
     """
     merged = _merged(samples)
+    metrics_of = [tuple(sample.values) for sample in merged]
     known = memory(mark.slots_gone)
     batch = Batch(merged, remembered=known.places)
-    shapes = _new_shapes(engine, batch, known)
-    usual: dict[int, Shape] = {}
-    for sample in merged:
-        metrics, values = tuple(sample.values), tuple(sample.values.values())
-        shape = shapes.get(metrics) or known.shapes[metrics]
+    shapes = _shapes(engine, batch, metrics_of, known)
+    for sample, metrics in zip(merged, metrics_of, strict=True):
+        shape = shapes[metrics]
         if shape.device != sample.device:
             raise UnknownMetric(f"Metric {metrics[0]} is not one of device {sample.device}.")
-        stream = shape.stream
+        stream, values = shape.stream, sample.values.values()
         # The length of numbers as a vector is finite and small only when each of them is.
         if stream is None or not (
             _FLOAT.issuperset(map(type, values)) and hypot(*values) <= LARGEST  # type: ignore[arg-type]
@@ -107,37 +127,43 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
             _spread(engine, sample, batch)
             continue
         key = (stream, engine.instant(sample.at), sample.sequence)
-        batch.rows[key] = (ORIGINS[sample.origin], 0, *shape.arrange((None, *values)))
-        if usual.setdefault(stream, shape) is not shape:
-            batch.mixed.add(stream)
+        batch.rows.behind[key] = (shape, sample)
     return batch
 
 
-def _new_shapes(engine: Engine, batch: Batch, known: Memory) -> dict[tuple[int, ...], Shape]:
-    """Shapes of the batch that are not remembered yet."""
-    new = {metrics for one in batch.samples if (metrics := tuple(one.values)) not in known.shapes}
+def _shapes(
+    engine: Engine, batch: Batch, metrics_of: Sequence[tuple[int, ...]], known: Memory
+) -> Mapping[tuple[int, ...], Shape]:
+    """The shapes of the batch, and perhaps others."""
+    new = set(metrics_of) - known.shapes.keys()
     batch.places = remembered_places(engine, set().union(*new), known)
     _give_slots(engine, batch)
+    if not new:
+        return known.shapes
     shapes = {metrics: _shape_of(metrics, batch.places) for metrics in new}
     known.keep(batch.places, shapes)
-    return shapes
+    return {metrics: shapes.get(metrics) or known.shapes[metrics] for metrics in metrics_of}
 
 
 def _merged(samples: Sequence[Sample]) -> list[Sample]:
     """Samples in the order of their identity, each identity once; of two values the later wins."""
-    merged: dict[tuple[int, datetime, int], Sample] = {}
-    for sample in samples:
-        if not sample.values:
-            continue
-        at = to_millisecond(sample.at)
-        if at is not sample.at:
-            sample = replace(sample, at=at)
-        key = (sample.device, at, sample.sequence)
-        twin = merged.get(key)
-        if twin is not None:
-            sample = replace(twin, values={**twin.values, **sample.values})
-        merged[key] = sample
+    full = [_kept(sample) for sample in samples if sample.values]
+    merged = dict(zip(map(_IDENTITY, full), full, strict=True))
+    if len(merged) < len(full):
+        merged = {}
+        for sample in full:
+            key = _IDENTITY(sample)
+            twin = merged.get(key)
+            if twin is not None:
+                sample = replace(twin, values={**twin.values, **sample.values})
+            merged[key] = sample
     return [merged[key] for key in sorted(merged)]
+
+
+def _kept(sample: Sample) -> Sample:
+    """A sample with its time as it is kept."""
+    at = to_millisecond(sample.at)
+    return sample if at is sample.at else replace(sample, at=at)
 
 
 def _give_slots(engine: Engine, batch: Batch) -> None:
@@ -168,7 +194,8 @@ def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> Shape:
     for number, metric in enumerate(metrics, start=1):
         if stream is not None:
             order[places[metric].position - 1] = number
-    return Shape(device, stream, itemgetter(*order))
+    filled = sum(1 << slot for slot, number in enumerate(order) if number)
+    return Shape(device, stream, filled, itemgetter(*order))
 
 
 def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:
@@ -186,5 +213,4 @@ def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:
         record = rows.setdefault(place.stream, [origin, 0, *_EMPTY])
         record[place.position + 1] = float(value)
     for stream, record in rows.items():
-        batch.rows[stream, at, sample.sequence] = tuple(record)
-        batch.mixed.add(stream)  # type: ignore[arg-type]  # a number's metric has a stream by now
+        batch.rows.behind[stream, at, sample.sequence] = (None, tuple(record))

@@ -2,8 +2,8 @@
 
 `WHERE true` in the upserts tells SQLite that what follows is no join's condition.
 
-Numbers stand by stream (`models.LatestRow`), texts and flags by metric (`models.LatestText`).
-Every writer locks numbers before texts, each in the order of keys.
+Numbers stand by stream and filled slots (`models.LatestRow`), texts and flags by metric
+(`models.LatestText`). Every writer locks numbers before texts, each in the order of keys.
 """
 
 # ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
@@ -12,59 +12,39 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from devices.models import DataType
 from devices.readings.instants import EPOCH
 from devices.readings.models import SLOTS, LatestRow, LatestText
 from devices.readings.samples import HistoryRequest, Reading, Sample
 from devices.readings.store.engine import Engine
-from devices.readings.store.gathering import Batch
+from devices.readings.store.gathering import Batch, filled_of
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.places import Place
 from devices.readings.store.reading import history, value_of
 from devices.readings.store.tables import NUMBERS, ORIGIN_OF, ORIGINS, Key, Record
 
-_SLOTS = range(1, SLOTS + 1)
-_OF_A_SLOT = ("v", "at", "sequence", "origin")
 _MILLISECOND = timedelta(milliseconds=1)
+_VALUES = ", ".join(("at", "sequence", "origin", "revised", *NUMBERS))
+_BIT = "(1 << (s.position - 1))"
 
-
-def _advance_rows() -> str:
-    """An upsert of (stream, at, sequence, origin, revised, v1 … v8), each slot for itself."""
-    columns = [f"{name}{slot}" for slot in _SLOTS for name in _OF_A_SLOT]
-    given = [
-        f"n.v{slot}" if name == "v" else f"CASE WHEN n.v{slot} IS NOT NULL THEN n.{name} END"
-        for slot in _SLOTS
-        for name in _OF_A_SLOT
-    ]
-    newer = {
-        slot: f"excluded.v{slot} IS NOT NULL AND (l.v{slot} IS NULL OR "
-        f"(excluded.at{slot}, excluded.sequence{slot}) >= (l.at{slot}, l.sequence{slot}))"
-        for slot in _SLOTS
-    }
-    changes = [
-        f"{name}{slot} = CASE WHEN {newer[slot]} THEN excluded.{name}{slot} ELSE l.{name}{slot} END"
-        for slot in _SLOTS
-        for name in _OF_A_SLOT
-    ]
-    marks = " | ".join(
-        f"(CASE WHEN {newer[slot]} THEN excluded.revised ELSE l.revised END & {1 << (slot - 1)})"
-        for slot in _SLOTS
-    )
-    return (
-        f"INSERT INTO readings_latestrow AS l (stream_id, revised, {', '.join(columns)}) "
-        f"SELECT n.stream_id, n.revised, {', '.join(given)} FROM {{rows}} "
-        f"WHERE true ON CONFLICT (stream_id) DO UPDATE SET {', '.join(changes)}, revised = {marks}"
-    )
-
-
-ADVANCE_ROWS = _advance_rows()
+ADVANCE_ROWS = (
+    f"INSERT INTO readings_latestrow AS l (stream_id, filled, {_VALUES}) "
+    f"SELECT n.stream_id, n.filled, n.{_VALUES.replace(', ', ', n.')} FROM {{rows}} "
+    "WHERE true ON CONFLICT (stream_id, filled) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _VALUES.split(', '))} "
+    "WHERE (excluded.at, excluded.sequence) >= (l.at, l.sequence)"
+)
 ROW_COLUMNS = (
-    *(("stream_id", "int4"), ("at", "timestamptz"), ("sequence", "int8")),
+    *(("stream_id", "int4"), ("at", "timestamptz"), ("sequence", "int8"), ("filled", "int2")),
     *(("origin", "int2"), ("revised", "int2")),
     *((number, "float8") for number in NUMBERS),
+)
+FORGET_ROWS = (
+    "DELETE FROM readings_latestrow WHERE (stream_id, at, sequence) IN "
+    "(SELECT n.stream_id, n.at, n.sequence FROM {rows})"
 )
 ADVANCE_TEXTS = (
     "INSERT INTO readings_latesttext AS l "
@@ -81,9 +61,31 @@ TEXT_COLUMNS = (
 )
 
 
+class Newest(NamedTuple):
+    """The newest number of a slot; `at` as the engine has it."""
+
+    at: Any
+    sequence: int
+    value: float
+
+
 def advance(engine: Engine, batch: Batch) -> None:
     """Bring the newest readings up to date with what a batch changed."""
-    for records in _rounds(batch):
+    known = {key: batch.rows[key] for key in sorted(batch.known_rows)}
+    changed = dict(_changed(known, batch.known_rows, overlay))
+    if changed:  # a record that was merged fills other slots than before
+        engine.execute_many(FORGET_ROWS, ROW_COLUMNS[:3], sorted(changed))
+    rows: dict[tuple[int, int], Key] = {}
+    for key in batch.rows:
+        if key not in known:
+            rows[key[0], batch.filled(key)] = key
+        elif key in changed:
+            rows[key[0], filled_of(changed[key])] = key
+    if rows:
+        records = [
+            (*key, filled, *(changed.get(key) or batch.rows[key]))
+            for (_, filled), key in sorted(rows.items())
+        ]
         engine.execute_many(ADVANCE_ROWS, ROW_COLUMNS, records)
     texts: dict[int, Record] = {}
     for (metric, at, sequence), record in _changed(batch.texts, batch.known_texts, overlay_text):
@@ -108,52 +110,20 @@ def _changed(
         yield key, record
 
 
-def _rounds(batch: Batch) -> list[list[Record]]:
-    """The newest records by stream, as often as it takes: a statement has each stream once.
-
-    More than one of a stream only where the newest does not fill all slots that others fill.
-    """
-    newest: dict[int, Record] = {}
-    older: defaultdict[int, list[Record]] = defaultdict(list)
-    revising = {key[0] for key in batch.known_rows} | batch.mixed
-    for key, record in _changed(batch.rows, batch.known_rows, overlay):
-        stream = key[0]
-        if stream in revising and stream in newest:
-            older[stream].append(newest[stream])
-        newest[stream] = (*key, *record)
-    rounds = [list(newest.values())] if newest else []
-    for stream, records in older.items():
-        filled = _filled(newest[stream])
-        number = 0
-        for record in reversed(records):
-            if _filled(record) - filled:
-                filled |= _filled(record)
-                number += 1
-                if number == len(rounds):
-                    rounds.append([])
-                rounds[number].append(record)
-    return rounds
-
-
-def _filled(record: Record) -> set[int]:
-    """The slots that a record fills."""
-    return {slot for slot, value in enumerate(record[-SLOTS:]) if value is not None}
-
-
 def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
     """See `ReadingStore.latest`."""
     wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
-    numbers = ", ".join(_chosen(name) for name in ("at", "sequence", "v", "origin"))
+    number = f"CASE s.position {' '.join(f'WHEN {n} THEN l.v{n}' for n in range(1, SLOTS + 1))} END"
     rows = engine.query(
-        f"SELECT m.id, m.data_type, {numbers}, l.revised & (1 << (s.position - 1)), "
+        f"SELECT m.id, m.data_type, l.at, l.sequence, {number}, l.origin, l.revised & {_BIT}, "
         "t.at, t.sequence, t.text, t.flag, t.origin, t.revised "
         f"FROM {wanted} JOIN devices_metric m ON m.id = k.id "
         "LEFT JOIN readings_slot s ON s.metric_id = m.id "
-        "LEFT JOIN readings_latestrow l ON l.stream_id = s.stream_id "
+        f"LEFT JOIN readings_latestrow l ON l.stream_id = s.stream_id AND l.filled & {_BIT} <> 0 "
         "LEFT JOIN readings_latesttext t ON t.metric_id = m.id",
         params,
     )
-    found = {}
+    found: dict[int, Reading] = {}
     for metric, data_type, *stored in rows:
         if data_type in (DataType.FLOAT, DataType.INTEGER):
             at, sequence, number, origin, revised = stored[:5]
@@ -161,64 +131,87 @@ def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
         else:
             at, sequence, text, flag, origin, revised = stored[5:]
             value = value_of(data_type, None, text, flag)
-        if value is not None:
+        if value is None:
+            continue
+        moment, other = engine.moment(at), found.get(metric)
+        if other is None or (moment, sequence) > (other.at, other.sequence):
             found[metric] = Reading(
-                metric, engine.moment(at), sequence, value, ORIGIN_OF[origin], bool(revised)
+                metric, moment, sequence, value, ORIGIN_OF[origin], bool(revised)
             )
     return found
 
 
-def _chosen(name: str) -> str:
-    """SQL: a column of the metric's own slot."""
-    whens = " ".join(f"WHEN {slot} THEN l.{name}{slot}" for slot in _SLOTS)
-    return f"CASE s.position {whens} END"
+def newest_numbers(engine: Engine, streams: Collection[int]) -> dict[int, list[Newest | None]]:
+    """What stands as the newest number of each slot of streams; None: nothing."""
+    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(streams)])
+    rows = engine.query(
+        f"SELECT k.owner, l.at, l.sequence, {', '.join(f'l.{name}' for name in NUMBERS)} "
+        f"FROM {wanted} JOIN readings_latestrow l ON l.stream_id = k.owner "
+        "ORDER BY l.at, l.sequence",
+        params,
+    )
+    found: dict[int, list[Newest | None]] = {stream: [None] * SLOTS for stream in streams}
+    for stream, at, sequence, *values in rows:
+        for slot, value in enumerate(values):
+            if value is not None:
+                found[stream][slot] = Newest(at, sequence, value)
+    return found
 
 
 def lock(metrics: Collection[int], places: Mapping[int, Place]) -> None:
     """Lock the newest readings that may change, in the order in which every writer does."""
     streams = {places[metric].stream for metric in metrics} - {None}
-    rows = LatestRow.objects.select_for_update().filter(stream__in=streams).order_by("stream_id")
-    list(rows.values_list("stream_id"))
+    rows = LatestRow.objects.select_for_update().filter(stream__in=streams)
+    list(rows.order_by("stream_id", "filled").values_list("stream_id"))
     texts = LatestText.objects.select_for_update().filter(metric__in=metrics)
     list(texts.order_by("metric_id").values_list("metric_id"))
 
 
 def retract(engine: Engine, removed: Sequence[Sample], places: Mapping[int, Place]) -> None:
     """Where the newest reading has gone, the newest one that is left takes its place."""
-    if not removed:
-        return
     metrics = {metric for sample in removed for metric in sample.values}
-    streams = {places[metric].stream for metric in metrics} - {None}
-    rows = LatestRow.objects.in_bulk(streams)
     texts = LatestText.objects.in_bulk(metrics)
+    gone: dict[Key, dict[int, int]] = defaultdict(dict)
     for sample in removed:
         for metric, value in sample.values.items():
+            place = places[metric]
             if isinstance(value, (str, bool)):
                 _retract_text(engine, texts.get(metric), sample)
-            elif (stream := places[metric].stream) in rows:
-                _retract_number(engine, rows[stream], metric, places[metric].position, sample)
+            elif place.stream is not None:
+                gone[place.stream, sample.at, sample.sequence][metric] = place.position
+    for row in LatestRow.objects.filter(stream__in={stream for stream, *_ in gone}):
+        positions = gone.get((row.stream_id, row.at, row.sequence))
+        if positions:
+            _retract_numbers(engine, row, positions)
 
 
-def _retract_number(engine: Engine, row: LatestRow, metric: int, slot: int, gone: Sample) -> None:
-    if _identity(row, str(slot)) != (gone.at, gone.sequence):
-        return
-    reading = _newest(engine, metric, gone)
-    if reading is None:
-        values = dict.fromkeys(_OF_A_SLOT)
-    else:
-        stored = float(reading.value), reading.at, reading.sequence, ORIGINS[reading.origin]
-        values = dict(zip(_OF_A_SLOT, stored, strict=True))
-    for name, value in values.items():
-        setattr(row, f"{name}{slot}", value)
-    bit = 1 << (slot - 1)
-    row.revised = row.revised & ~bit | (bit if reading is not None and reading.revised else 0)
-    row.save()
+def _retract_numbers(engine: Engine, row: LatestRow, gone: Mapping[int, int]) -> None:
+    """Metrics whose number has gone, by position; what else the row fills stays as it is."""
+    LatestRow.objects.filter(stream=row.stream_id, filled=row.filled).delete()
+    left = [
+        None if position in gone.values() else getattr(row, name)
+        for position, name in enumerate(NUMBERS, start=1)
+    ]
+    records = []
+    if filled := filled_of(left):
+        at, revised = engine.instant(row.at), row.revised & filled
+        records.append((row.stream_id, at, row.sequence, filled, row.origin, revised, *left))
+    for metric, position in gone.items():
+        reading = _newest(engine, metric, row.at)
+        if reading is not None:
+            numbers: list[float | None] = [None] * SLOTS
+            numbers[position - 1] = float(reading.value)
+            bit = 1 << (position - 1)
+            at, origin = engine.instant(reading.at), ORIGINS[reading.origin]
+            revised = bit if reading.revised else 0
+            records.append((row.stream_id, at, reading.sequence, bit, origin, revised, *numbers))
+    engine.execute_many(ADVANCE_ROWS, ROW_COLUMNS, records)
 
 
 def _retract_text(engine: Engine, text: LatestText | None, gone: Sample) -> None:
-    if text is None or _identity(text) != (gone.at, gone.sequence):
+    if text is None or (text.at, text.sequence) != (gone.at, gone.sequence):
         return
-    reading = _newest(engine, text.metric_id, gone)
+    reading = _newest(engine, text.metric_id, gone.at)
     if reading is None:
         text.delete()
         return
@@ -230,11 +223,7 @@ def _retract_text(engine: Engine, text: LatestText | None, gone: Sample) -> None
     text.save()
 
 
-def _identity(row: LatestRow | LatestText, slot: str = "") -> tuple[Any, Any]:
-    return getattr(row, f"at{slot}"), getattr(row, f"sequence{slot}")
-
-
-def _newest(engine: Engine, metric: int, gone: Sample) -> Reading | None:
-    """The newest reading that is left of a metric."""
-    request = HistoryRequest(metric, EPOCH, gone.at + _MILLISECOND, limit=1, newest_first=True)
+def _newest(engine: Engine, metric: int, until: datetime) -> Reading | None:
+    """The newest reading of a metric up to an instant."""
+    request = HistoryRequest(metric, EPOCH, until + _MILLISECOND, limit=1, newest_first=True)
     return next(iter(history(engine, request)), None)

@@ -60,6 +60,8 @@ class Shape:
     device: int
     stream: int | None
     """The one stream of all the metrics; None when they stand in several, or in none."""
+    filled: int
+    """One bit for each slot of that stream."""
     arrange: Callable[[tuple[Any, ...]], tuple[Any, ...]]
     """(None, *values) as the eight slots of that stream."""
 

@@ -35,6 +35,11 @@ class PostgresqlEngine(SqlRows):
     whole_months = True
     rolled_at_once = 2_000
 
+    def __init__(self) -> None:
+        """Nothing was met yet."""
+        self._repeated: set[str] = set()
+        """Tables of which this process last wrote what was there already."""
+
     @contextmanager
     def _cursor(self) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
         # Django's own cursor binds parameters in the client: slow for arrays, no binary COPY.
@@ -101,26 +106,32 @@ class PostgresqlEngine(SqlRows):
             f"WHERE {condition} OFFSET 0) AS {alias}"
         )
 
-    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+    def insert(
+        self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
+    ) -> dict[Key, Record]:
         """A COPY of many records where nothing is stored yet; else one statement of arrays.
 
-        What is most of all written is new: history, or what came since the last poll.
+        What is most of all written is new: history, or what came since the last poll. So nobody
+        looks before, until something was there.
         """
-        partitions.ensure(table.name, _months(records))
-        if len(records) >= COPY_FROM and not self._any_near(table, records):
+        partitions.ensure(table.name, _months(keys))
+        if len(keys) >= COPY_FROM and not (
+            table.name in self._repeated and self._any_near(table, keys)
+        ):
             try:
-                self._copy(table, records)
+                self._copy(table, keys, records)
             except IntegrityError:
-                pass  # somebody else was faster with one of them: look at each
+                self._repeated.add(table.name)
             else:
+                self._repeated.discard(table.name)
                 return {}
-        return self._insert_missing(table, records)
+        return self._insert_missing(table, [(*key, *records[key]) for key in keys])
 
-    def _any_near(self, table: Table, records: Sequence[Record]) -> bool:
-        """Whether anything is stored between the first and the last record of any owner."""
+    def _any_near(self, table: Table, keys: Sequence[Key]) -> bool:
+        """Whether anything is stored between the first and the last key of any owner."""
         owner, at, _ = table.key
-        first = {record[0]: record[1] for record in reversed(records)}
-        last = {record[0]: record[1] for record in records}
+        first = {key[0]: key[1] for key in reversed(keys)}
+        last = {key[0]: key[1] for key in keys}
         spans = [(one, since, last[one]) for one, since in first.items()]
         kinds = (table.types[0], table.types[1], table.types[1])
         with self._cursor() as cursor:
@@ -132,16 +143,22 @@ class PostgresqlEngine(SqlRows):
             )
             return cursor.fetchone() is not None
 
-    def _copy(self, table: Table, records: Sequence[Record]) -> None:
-        """Binary COPY. Raises IntegrityError, and stores nothing, where a key is taken."""
+    def _copy(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> None:
+        """Binary COPY. Raises IntegrityError, and stores nothing, where a key is taken.
+
+        The server stores the first rows while the others are made.
+        """
         columns = ", ".join(table.columns)
-        if "jsonb" in table.types:  # the last column; a document travels after its version
-            records = [(*record[:-1], f"\x01{record[-1]}") for record in records]
+        # A document, the last column, travels after the version of its form.
+        documents = "jsonb" in table.types
         statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)"
         with transaction.atomic(), self._cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types([sent(kind) for kind in table.types])
-            for record in records:
-                copy.write_row(record)
+            for key in keys:
+                record = records[key]
+                if documents:
+                    record = (*record[:-1], f"\x01{record[-1]}")
+                copy.write_row((*key, *record))
 
     def _insert_missing(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
         """One statement; it returns only which records were there already."""
@@ -240,9 +257,9 @@ class PostgresqlEngine(SqlRows):
             return max(cursor.rowcount, 0)
 
 
-def _months(records: Sequence[Record]) -> set[partitions.Month]:
-    """The months in which the records lie."""
-    instants = [record[1] for record in records]
+def _months(keys: Sequence[Key]) -> set[partitions.Month]:
+    """The months in which the keys lie."""
+    instants = [at for _, at, _ in keys]
     ends = {partitions.month_of(min(instants)), partitions.month_of(max(instants))}
     return ends if len(ends) == 1 else {partitions.month_of(at) for at in instants}
 

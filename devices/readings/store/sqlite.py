@@ -74,7 +74,9 @@ class SqliteEngine(SqlRows):
         with connection.cursor() as cursor:
             cursor.executemany(sql.format(rows=f"(SELECT {row}) AS n"), rows)
 
-    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+    def insert(
+        self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
+    ) -> dict[Key, Record]:
         """Row numbers grow: what has one that was there before is not ours."""
         ((last,),) = self.query(f"SELECT max(rowid) FROM {table.name}")
         places = ", ".join(["%s"] * len(table.columns))
@@ -82,11 +84,11 @@ class SqliteEngine(SqlRows):
             cursor.executemany(
                 f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places}) "
                 f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING",
-                records,
+                [(*key, *records[key]) for key in keys],
             )
-            if cursor.rowcount == len(records):
+            if cursor.rowcount == len(keys):
                 return {}
-        return self._stored(table, [record[:3] for record in records], last)
+        return self._stored(table, keys, last)
 
     def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
         """The transaction itself is the lock."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from devices.readings.periods import Span
 from devices.readings.samples import Origin
@@ -13,6 +13,7 @@ ORIGINS = {Origin.LIVE: 1, Origin.BACKFILL: 2, Origin.PUSH: 3, Origin.IMPORT: 4}
 """How a reading reached us, in two bytes."""
 ORIGIN_OF = {code: origin for origin, code in ORIGINS.items()}
 
+T = TypeVar("T")
 Key = tuple[Any, ...]
 Record = tuple[Any, ...]
 Owned = tuple[int, Span]
@@ -46,6 +47,34 @@ class Table:
     def stored_of(self, record: Sequence[Any]) -> Record:
         """The values of a record."""
         return tuple(record[self.changing :])
+
+
+class Records(Mapping[Key, Record], Generic[T]):
+    """Records by key, in the order of keys.
+
+    Each is made of what stands `behind` its key when it is asked for: while the database takes the
+    first ones, the others are made.
+    """
+
+    def __init__(self, make: Callable[[T], Record]) -> None:
+        """None yet."""
+        self.behind: dict[Key, T] = {}
+        self._make = make
+        self._order: list[Key] = []
+
+    def __getitem__(self, key: Key) -> Record:
+        """The record of a key."""
+        return self._make(self.behind[key])
+
+    def __iter__(self) -> Iterator[Key]:
+        """All keys, sorted."""
+        if len(self._order) < len(self.behind):
+            self._order = sorted(self.behind)
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        """How many records."""
+        return len(self.behind)
 
 
 NUMBERS = tuple(f"v{position}" for position in range(1, 9))

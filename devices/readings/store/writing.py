@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
+import orjson
 from django.db import DatabaseError, connection, transaction
 
 from devices.readings.instants import hour_of
@@ -16,7 +17,7 @@ from devices.readings.store import newest
 from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
-from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Records, Table
 from devices.readings.store.watermark import divided, marks
 
 
@@ -79,16 +80,16 @@ def insert_missing(
     engine: Engine, table: Table, records: Mapping[Key, Record]
 ) -> dict[Key, Record]:
     """Insert the records whose keys are not there; the stored values of those that are."""
-    ordered = [(*key, *records[key]) for key in sorted(records)]
+    keys = sorted(records)
     known: dict[Key, Record] = {}
-    for start in range(0, len(ordered), engine.batch):
-        known |= engine.insert(table, ordered[start : start + engine.batch])
+    for start in range(0, len(keys), engine.batch):
+        known |= engine.insert(table, keys[start : start + engine.batch], records)
     return known
 
 
 def _overlay_fields(stored: Record, ours: Record) -> Record:
     """Received fields: partial messages merge, a corrected entry explains the corrected value."""
-    before, now = json.loads(stored[0]), json.loads(ours[0])
+    before, now = orjson.loads(stored[0]), orjson.loads(ours[0])
     both = {**before, **now}
     return stored if both == before else (_document(both),)
 
@@ -114,24 +115,27 @@ def log_late(
 
 
 def _keep_received(engine: Engine, received: Sequence[Received]) -> None:
-    entries: dict[Key, Record] = {
-        (entry.source, engine.instant(entry.at), entry.sequence): (
-            entry.device,
-            entry.arrived and engine.instant(entry.arrived),
-            _document(entry.fields),
-        )
-        for entry in received
-    }
+    entries = Records(partial(_entry, engine))
+    for entry in received:
+        entries.behind[entry.source, engine.instant(entry.at), entry.sequence] = entry
     _upsert(engine, RECEIVED, entries, _overlay_fields)
+
+
+def _entry(engine: Engine, entry: Received) -> Record:
+    arrived = entry.arrived and engine.instant(entry.arrived)
+    return (entry.device, arrived, _document(entry.fields))
 
 
 def _document(fields: Mapping[str, str | None]) -> str:
     """Fields as JSON text. What no database takes (NUL, half a surrogate pair) becomes U+FFFD."""
-    text = json.dumps(fields)
-    if "\\u0000" in text or "\\ud" in text:  # perhaps such a character
-        fields = {_kept(name): value and _kept(value) for name, value in fields.items()}
-        return json.dumps(fields)
-    return text
+    fields = dict(fields)
+    try:
+        text = orjson.dumps(fields)
+    except orjson.JSONEncodeError:  # half a surrogate pair
+        text = b"\\u0000"
+    if b"\\u0000" in text:  # perhaps a NUL
+        text = orjson.dumps({_kept(name): value and _kept(value) for name, value in fields.items()})
+    return text.decode()
 
 
 def _kept(text: str) -> str:

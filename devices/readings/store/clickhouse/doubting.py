@@ -19,7 +19,6 @@ from datetime import datetime
 from typing import Any
 
 from devices.readings.instants import HOUR, from_ms, hour_of, to_ms
-from devices.readings.models import SLOTS
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
 from devices.readings.store.clickhouse.server import Server
@@ -28,11 +27,8 @@ from devices.readings.store.clickhouse.summing import of_readings
 from devices.readings.store.clickhouse.tiers import by_owner, held
 from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import Batch
+from devices.readings.store.newest import newest_numbers
 from devices.readings.store.tables import Key, Owned, Record
-
-_RANGE = range(1, SLOTS + 1)
-_PLACES = ", ".join(f"l.at{slot}, l.sequence{slot}, l.v{slot}" for slot in _RANGE)
-_TEXT = "l.at, l.sequence, l.text, l.flag"
 
 
 def doubts(
@@ -67,23 +63,28 @@ def _repeated(engine: Engine, batch: Batch) -> Iterator[Sample]:
 
 def _committed_rows(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
     """The rows with the values of which the books know."""
-    newest = _newest(engine, {key[0] for key in known}, "readings_latestrow", "stream_id", _PLACES)
-    kept = {}
-    for key, (revised, *values) in known.items():
-        there = newest.get(key[0], (None,) * (3 * SLOTS))
-        kept[key] = (
+    newest = newest_numbers(engine, {key[0] for key in known})
+    return {
+        key: (
             revised,
             *(
-                _committed(key, value, *there[3 * slot : 3 * slot + 3])
-                for slot, value in enumerate(values)
+                _committed(key, value, *(there or (None, None, None)))
+                for value, there in zip(values, newest[key[0]], strict=True)
             ),
         )
-    return kept
+        for key, (revised, *values) in known.items()
+    }
 
 
 def _committed_texts(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
     metrics = {key[0] for key in known}
-    newest = _newest(engine, metrics, "readings_latesttext", "metric_id", _TEXT)
+    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(metrics)])
+    rows = engine.query(
+        "SELECT k.owner, l.at, l.sequence, l.text, l.flag "
+        f"FROM {wanted} JOIN readings_latesttext l ON l.metric_id = k.owner",
+        params,
+    )
+    newest = {row[0]: row[1:] for row in rows}
     kept = {}
     for key, record in known.items():
         at, sequence, text, flag = newest.get(key[0], (None,) * 4)
@@ -98,16 +99,6 @@ def _committed(key: Key, stored: Any, at: Any, sequence: Any, newest: Any) -> An
     if at is None or (key[1], key[2]) > (at, sequence):
         return None
     return newest if (key[1], key[2]) == (at, sequence) else stored
-
-
-def _newest(
-    engine: Engine, owners: set[int], table: str, owner: str, columns: str
-) -> dict[int, tuple[Any, ...]]:
-    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(owners)])
-    rows = engine.query(
-        f"SELECT k.owner, {columns} FROM {wanted} JOIN {table} l ON l.{owner} = k.owner", params
-    )
-    return {row[0]: row[1:] for row in rows}
 
 
 def _wrong(engine: Engine, server: Server, hours: set[DeviceHour]) -> set[DeviceHour]:

@@ -72,9 +72,11 @@ class ClickhouseEngine(BookedEngine):
         """All rows; parameters are whole numbers and instants."""
         return self.server.rows(filled(sql, params))
 
-    def insert(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+    def insert(
+        self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
+    ) -> dict[Key, Record]:
         """Look, then insert what is missing."""
-        return writing.insert_missing(self.server, table, records)
+        return writing.insert_missing(self.server, table, keys, records)
 
     def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
         """Their devices are held."""

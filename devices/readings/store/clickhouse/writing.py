@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,26 +35,28 @@ def put(server: Server, table: Table, records: Sequence[Record], versions: Seque
     server.insert(table.name, (*table.columns, VERSION), [*columns, versions])
 
 
-def insert_missing(server: Server, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
+def insert_missing(
+    server: Server, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
+) -> dict[Key, Record]:
     """Insert the records that are not there; the stored values of those that are."""
-    near = _near(server, table, records)
-    known = stored(server, table, [one[:3] for one in records if one[0] in near])
-    missing = [one for one in records if one[:3] not in known] if known else records
+    near = _near(server, table, keys)
+    known = stored(server, table, [key for key in keys if key[0] in near])
+    missing = [(*key, *records[key]) for key in keys if key not in known]
     if missing:
         put(server, table, missing, [1] * len(missing))
     return known
 
 
-def _near(server: Server, table: Table, records: Sequence[Record]) -> set[int]:
-    """The owners who have anything between the first and the last record: most have nothing."""
+def _near(server: Server, table: Table, keys: Sequence[Key]) -> set[int]:
+    """The owners who have anything between the first and the last key: most have nothing."""
     known = _Milliseconds()
-    instants = [known[at] for at in {record[1] for record in records}]
+    instants = [known[at] for at in {at for _, at, _ in keys}]
     owner = table.key[0]
     return {
         one
         for (one,) in server.rows(
             f"SELECT DISTINCT {owner} FROM {table.name} "
-            f"WHERE {owner} IN {listed(sorted({record[0] for record in records}))} "
+            f"WHERE {owner} IN {listed(sorted({key[0] for key in keys}))} "
             f"AND at >= {min(instants)} AND at <= {max(instants)}"
         )
     }
