@@ -27,7 +27,7 @@ from devices.models import (
     Source,
     ThingSpeakChannel,
 )
-from ingestion.bulk import ONE_OF, rows_of
+from ingestion.bulk import one_of, rows_of
 from ingestion.derived import mark_kept
 from ingestion.models import FieldProfile, FormerField, MappingPause
 
@@ -112,7 +112,7 @@ def _statement(vendor: str) -> str:
         "sqlite": (_values, "group_concat"),
     }[vendor]
     versions = {name: version(name, model) for name, model in _ROWS.items()}
-    return _VERSIONS.format(gathered=gathered, one_of=ONE_OF[vendor], **versions)
+    return _VERSIONS.format(gathered=gathered, one_of=one_of(vendor), **versions)
 
 
 def _place(name: str, _: type[models.Model]) -> str:
