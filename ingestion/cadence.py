@@ -87,6 +87,8 @@ def _judge(cadence: Cadence, age_s: float | None, *, heard: bool) -> Cadence:
     elif not cadence.regular:
         trust = min(1.0, trust + _TRUST_REGAINED)
     unheard = 0 if heard else cadence.unheard + (1 if due else 0)
+    if (trust, unheard) == (cadence.trust, cadence.unheard):
+        return cadence
     return replace(cadence, trust=trust, unheard=unheard)
 
 

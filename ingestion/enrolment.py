@@ -32,6 +32,7 @@ from django.utils import timezone
 
 from devices.alerts.models import Alert, Kind, Severity
 from devices.models import Device, DeviceType, Source
+from ingestion.derived import derived
 from ingestion.models import PollState
 from ingestion.models.poll_state import BY_HAND
 from ingestion.rules import route_of
@@ -189,4 +190,9 @@ def _bring_forward(states: QuerySet[PollState], interval_s: int) -> None:
 
 def urgency_of(source: Source, state: PollState) -> int:
     """The class a source is claimed in next: as configured, one higher while in alert."""
-    return max(int(source.effective_priority) - (1 if state.raised else 0), 0)
+    return max(_class(source) - (1 if state.raised else 0), 0)
+
+
+@derived
+def _class(source: Source) -> int:
+    return int(source.effective_priority)

@@ -7,7 +7,7 @@ the rest of a poll (docs/decisions/0011).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -26,9 +26,14 @@ from devices.models import (
 )
 from ingestion.bulk import read_rows
 from ingestion.claims import Claim
+from ingestion.keeping import Kept
 from ingestion.models import FieldProfile, FormerField, Gap, MappingPause, PollState
+from ingestion.process import per_process
 
 M = TypeVar("M", bound=models.Model)
+
+_kept = per_process(Kept)
+"""The sources that this process polled last."""
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 """A calibration without a beginning comes after all that have one."""
@@ -42,18 +47,19 @@ _WATCH: dict[type[MappingPause | FieldProfile | FormerField], str] = {
 def load_polls(claims: Sequence[Claim]) -> dict[int, PollState]:
     """The poll states of the claims, with everything that a poll needs to know."""
     states = _by_key(PollState, (one.pk for one in claims))
-    _join(states.values(), "source", _sources(states))
+    _join(states.values(), "source", _kept().get(states, _made))
     return states
 
 
 def load_gaps(claims: Sequence[Claim]) -> dict[int, Gap]:
     """The gaps of the claims, with everything that a page needs to know."""
     gaps = _by_key(Gap, (one.pk for one in claims))
-    _join(gaps.values(), "source", _sources({gap.source_id for gap in gaps.values()}))
+    sources = {gap.source_id for gap in gaps.values()}
+    _join(gaps.values(), "source", _kept().get(sources, _made))
     return gaps
 
 
-def _sources(pks: Iterable[int]) -> dict[int, Source]:
+def _made(pks: Collection[int]) -> dict[int, Source]:
     """Sources as their concrete kind, whose table is joined; what they share is loaded once."""
     sources = _by_key(ThingSpeakChannel, pks)
     rows = sources.values()

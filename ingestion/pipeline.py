@@ -84,14 +84,14 @@ def ingest_all(deliveries: Sequence[Delivery], now: datetime) -> list[Ingested]:
             [received for one in read for received in one.received],
         )
         refused = rejections.record(
-            {one.source.pk: each.refusals for one, each in zip(deliveries, read, strict=True)}, now
+            {one.source.id: each.refusals for one, each in zip(deliveries, read, strict=True)}, now
         )
         parts = _by_device(written)
         ingested = [
             Ingested(
                 written=parts[one.source.device_id],
                 entries=len(one.entries) + _whole_entries(one.refusals),
-                refused=refused[one.source.pk],
+                refused=refused[one.source.id],
                 newest_at=max((each.at for each in one.entries if each.at <= now), default=None),
                 withheld=bool(held_metrics(one.rules, now)),
             )
@@ -111,7 +111,7 @@ class _Read:
 
 
 def _read(delivery: Delivery, now: datetime) -> _Read:
-    source, device = delivery.source.pk, delivery.source.device_id
+    source, device = delivery.source.id, delivery.source.device_id
     read = _Read(refusals=list(delivery.refusals))
     for entry in delivery.entries:
         result = normalise(entry, delivery.rules, now)

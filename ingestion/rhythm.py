@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from devices.models import Source
 from ingestion import schedule
 from ingestion.cadence import Cadence, after_answer
+from ingestion.derived import derived
 from ingestion.enrolment import urgency_of
 from ingestion.models import PollState
 from ingestion.polling import Asked
@@ -36,19 +38,19 @@ def after_poll(
 
     `newest_at`: time of the newest entry of this answer that may advance the cursor.
     """
-    cadence = _cadence(state)
+    source, cadence = state.source, _cadence(state)
     newest = state.cursor_at if newest_at is None else max(newest_at, state.cursor_at or newest_at)
     if asked.outcome in (Outcome.OK, Outcome.EMPTY):
         cadence = after_answer(cadence, _new_times(state, asked, newest_at), _age_s(state, now))
     turn = schedule.Turn(
         kind=asked.kind,
         due=state.next_poll_at.timestamp(),
-        interval_s=float(state.source.effective_interval_s),
+        interval_s=_interval_s(source),
         failures=state.failures,
         cadence=cadence,
         newest=newest.timestamp() if newest else None,
         provider_wait_s=asked.wait_s,
-        phase_lock=state.source.phase_lock,
+        phase_lock=source.phase_lock,
     )
     chance = random.uniform(-1, 1)  # noqa: S311  # spreading, not secrecy
     held = schedule.held_until(turn, now.timestamp())
@@ -58,9 +60,14 @@ def after_poll(
         "phase_trust": cadence.trust,
         "unheard": cadence.unheard,
         "next_poll_at": _moment(schedule.next_due(turn, now.timestamp(), chance)),
-        "urgency": urgency_of(state.source, state),
+        "urgency": urgency_of(source, state),
         "lease_until": None if held is None else _moment(held),
     }
+
+
+@derived
+def _interval_s(source: Source) -> float:
+    return float(source.effective_interval_s)
 
 
 def _cadence(state: PollState) -> Cadence:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, cast
 from devices import units
 from devices.alerts.state import SourceState
 from devices.models import CalibrationVersion, Connection, FieldMapping, Source, ThingSpeakChannel
+from ingestion.derived import derived
 from ingestion.drift.waiting import Waiting
 from ingestion.normalise import DataType, FieldRule, Stretch
 from ingestion.resilience.policy import BreakerPolicy, RatePolicy, Route, Timeouts
@@ -45,7 +46,17 @@ def field_rules(source: Source, waiting: Waiting | None = None) -> Rules:
     of a mapping's rules by its time. A mapping that is paused or cannot work is told of: it must
     neither stop its neighbours nor store something else under its name.
     """
-    waits = Waiting.of(source) if waiting is None else waiting
+    if waiting is None or waiting is Waiting.of(source):
+        return _as_stored(source)
+    return _all_rules(source, waiting)
+
+
+@derived
+def _as_stored(source: Source) -> Rules:
+    return _all_rules(source, Waiting.of(source))
+
+
+def _all_rules(source: Source, waits: Waiting) -> Rules:
     usable: list[FieldRule] = []
     failing: list[Problem] = []
     paused: list[Problem] = []

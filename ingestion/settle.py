@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from devices.models import Source
@@ -42,7 +43,7 @@ LEARNED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Poll:
     """A poll that was carried out, and what was stored of it.
 
@@ -55,7 +56,7 @@ class Poll:
     problems: Sequence[Problem]
     ingested: Ingested | None
 
-    @property
+    @cached_property
     def heard(self) -> bool:
         """Whether a reading newer than all before it arrived; late data is stored, but no news."""
         if self.ingested is None or self.ingested.newest_new_at is None:
@@ -127,7 +128,7 @@ def log_row(
 ) -> dict[str, Any]:
     """A row of the poll log, one per request: «why did nothing arrive?» has an answer."""
     return {
-        "source_id": source.pk,
+        "source_id": source.id,
         "at": now - timedelta(milliseconds=asked.duration_ms),
         "lane": lane,
         "outcome": asked.kind,
@@ -153,7 +154,8 @@ def _learned(
     changes: dict[str, Any] = {"last_success_at": now}
     if fetched.facts is not None:
         changes["remote_name"] = fetched.facts.name[:255]
-        changes["labels"] = dict(fetched.facts.labels)
+        if fetched.facts.labels != state.labels:
+            changes["labels"] = fetched.facts.labels
     changes["crowded_until"] = gaps.crowded_until(state, fetched, now)
     if ingested is None or ingested.newest_at is None:
         return changes

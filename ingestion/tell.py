@@ -10,9 +10,10 @@ from typing import Any
 from django.db import models, transaction
 
 from devices.alerts.models import Alert
-from devices.models import Device, Source
+from devices.models import Device, Metric, Source
 from devices.readings.represent import represent
 from devices.readings.samples import Reading, Sample
+from ingestion.derived import derived
 from ingestion.observe import edges
 from realtime import messages, topics
 from realtime.presenters.live import alert_item, state_items
@@ -49,7 +50,7 @@ def tell_readings(news: Sequence[News]) -> None:
 
 def _represented(news: News) -> list[dict[str, Any]]:
     device = news.source.device
-    metrics = {mapping.metric_id: mapping.metric for mapping in news.source.mappings.all()}
+    metrics = _metrics(news.source)
     return [
         represent(
             Reading(metric, sample.at, sample.sequence, value, sample.origin),
@@ -60,6 +61,11 @@ def _represented(news: News) -> list[dict[str, Any]]:
         for metric, value in sample.values.items()
         if metric in metrics  # deleted since
     ]
+
+
+@derived
+def _metrics(source: Source) -> dict[int, Metric]:
+    return {mapping.metric_id: mapping.metric for mapping in source.mappings.all()}
 
 
 def _parts(readings: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -15,6 +15,8 @@ from devices.alerts.watch import Trouble, key_of, open_alert, resolve_alert_row
 from devices.models import Metric, Source
 from devices.readings.store import get_store
 from ingestion import gaps
+from ingestion.bulk import read_rows
+from ingestion.derived import derived
 from ingestion.models import PollState
 from ingestion.polling import Asked
 from ingestion.resilience.classify import EFFECTS, Kind, Outcome
@@ -74,10 +76,10 @@ class Finding:
 
 def review(findings: Sequence[Finding], now: datetime) -> None:
     """Open and resolve alerts. One query, whatever was found; more only where something changes."""
-    about = [_About(one.source) for one in findings]
+    about = [_about(one.source) for one in findings]
     keys = {key for one in about for key in (one.offline, one.failing, one.upstream)}
-    open_now = {alert.key: alert for alert in Alert.objects.open().filter(key__in=keys)}
-    alerts = _Alerts(open_now, now)
+    open_now = read_rows(Alert, "key", keys, only="resolved_at IS NULL")
+    alerts = _Alerts({alert.key: alert for alert in open_now}, now)
     for one, keys_of_one in zip(findings, about, strict=True):
         _review_source(one, keys_of_one, alerts, now)
         _review_device(one, keys_of_one, alerts)
@@ -92,6 +94,9 @@ class _About:
         self.offline = key_of(Kinds.DEVICE_OFFLINE, source.device_id)
         self.failing = key_of(Kinds.SOURCE_FAILING, source.id)
         self.upstream = key_of(Kinds.UPSTREAM_DOWN, source.connection_id)
+
+
+_about = derived(_About)
 
 
 def _review_device(found: Finding, about: _About, alerts: _Alerts) -> None:

@@ -20,6 +20,7 @@ class Answer:
     """What an answer brought beyond the last one: entries in the order of their time."""
 
     state: PollState
+    source: Source
     fetched: Fetched
     now: datetime
     entries: Sequence[Entry] = ()
@@ -36,12 +37,7 @@ class Answer:
         split = 0
         if state.cursor_at is not None:
             split = sum((one.at, one.sequence) <= known for one in ordered)
-        return cls(state, fetched, now, ordered[split:], ordered[:split])
-
-    @property
-    def source(self) -> Source:
-        """Whose answer it is."""
-        return self.state.source
+        return cls(state, state.source, fetched, now, ordered[split:], ordered[:split])
 
     @property
     def labels(self) -> Mapping[str, str] | None:

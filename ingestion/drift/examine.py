@@ -6,10 +6,12 @@ findings of a whole batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
 
+from devices.models import FieldMapping, Source
+from ingestion.derived import derived
 from ingestion.drift import naming, passing, telling
 from ingestion.drift.answer import INSTANT, Answer
 from ingestion.drift.detect import Verdict, judge
@@ -41,7 +43,7 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
     """
     answer = Answer.of(state, fetched, now)
     findings = Findings(_as_stored(answer))
-    mappings = [one for one in answer.source.mappings.all() if one.enabled]
+    mappings = _enabled(answer.source)
     naming.review(answer, mappings, findings)
     passing.review(answer, findings)
     busy = {one.mapping_id for one in (*findings.waiting.pauses, *findings.new) if one.holds}
@@ -54,6 +56,11 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
         _remember(one, answer, findings)
     _conclude(watched, findings)
     return findings
+
+
+@derived
+def _enabled(source: Source) -> Sequence[FieldMapping]:
+    return [one for one in source.mappings.all() if one.enabled]
 
 
 def _as_stored(answer: Answer) -> Waiting:
@@ -143,11 +150,13 @@ def _remember(one: Watched, answer: Answer, findings: Findings) -> None:
 
 
 def _conclude(watched: Mapping[str, Watched], findings: Findings) -> None:
+    before = findings.waiting
+    if not (watched or findings.new or findings.passed or before.suspected):
+        return  # as it is stored
     suspected = {
         name: datetime.fromisoformat(one.watch.suspicion.held[0].at)
         for name, one in watched.items()
         if one.watch.suspicion is not None
     }
-    before = findings.waiting
     pauses = [one for one in before.pauses if one not in findings.passed]
     findings.waiting = Waiting([*pauses, *findings.new], suspected, before.former)

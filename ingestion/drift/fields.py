@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from devices.models import FieldMapping
+from devices.models import FieldMapping, Source
+from ingestion.derived import derived
 from ingestion.drift.answer import Answer
 from ingestion.drift.conversions import changes
 from ingestion.drift.fingerprint import Fingerprint, learn
@@ -84,7 +85,7 @@ class Watched:
 
 def watch_fields(answer: Answer, mappings: Iterable[FieldMapping]) -> dict[str, Watched]:
     """The fields that feed these mappings, ready for the answer's new entries."""
-    profiles = {one.field: one for one in answer.source.field_profiles.all()}
+    profiles = _profiles(answer.source)
     of_field: dict[str, list[FieldMapping]] = defaultdict(list)
     for mapping in mappings:
         of_field[mapping.field].append(mapping)
@@ -92,6 +93,11 @@ def watch_fields(answer: Answer, mappings: Iterable[FieldMapping]) -> dict[str, 
         field: Watched(field, fed, profiles.get(field), _watch(field, fed[0], answer, profiles))
         for field, fed in of_field.items()
     }
+
+
+@derived
+def _profiles(source: Source) -> dict[str, FieldProfile]:
+    return {one.field: one for one in source.field_profiles.all()}
 
 
 def _watch(
@@ -117,7 +123,7 @@ def nothing_unusual(answer: Answer, mappings: Iterable[FieldMapping]) -> bool:
 
     Almost every poll is like that, and costs a look at a few numbers.
     """
-    profiles = {one.field: one for one in answer.source.field_profiles.all()}
+    profiles = _profiles(answer.source)
     return all(
         _settled(profiles.get(field), answer.now) and _small_steps(field, profiles[field], answer)
         for field in {mapping.field for mapping in mappings}

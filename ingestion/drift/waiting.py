@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from django.db.models import Prefetch
 
 from devices.models import FieldMapping, Source
+from ingestion.derived import derived
 from ingestion.models import FormerField, MappingPause, Resolution
 from ingestion.normalise import Stretch
 
@@ -27,14 +28,10 @@ class Waiting:
     suspected: Mapping[str, datetime] | None = None
     former: Sequence[FormerField] = ()
 
-    @classmethod
-    def of(cls, source: Source) -> Self:
-        """As it is stored; reads what is not prefetched."""
-        return cls(
-            [one for one in source.mapping_pauses.all() if _counts(one)],
-            suspected_since(source),
-            list(source.former_fields.all()),
-        )
+    @staticmethod
+    def of(source: Source) -> Waiting:
+        """As it is stored, the same object for a source that is kept; reads what is not there."""
+        return _stored(source)
 
     def reasons(self, mapping: FieldMapping) -> list[str]:
         """Why the mapping stores nothing at present, in words, and what to do."""
@@ -61,6 +58,15 @@ class Waiting:
                 yield former.field, (*_before(since), (former.until, None))
                 since = former.until
         yield mapping.field, _before(since)
+
+
+@derived
+def _stored(source: Source) -> Waiting:
+    return Waiting(
+        [one for one in source.mapping_pauses.all() if _counts(one)],
+        suspected_since(source),
+        list(source.former_fields.all()),
+    )
 
 
 def prefetches() -> list[str | Prefetch[str, Any, str]]:

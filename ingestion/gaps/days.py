@@ -8,15 +8,11 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db import connection
-
 from devices.models import Source
 from devices.readings.periods import day_span
+from ingestion.bulk import insert_rows
 from ingestion.gaps.numbers import Hole, Row
 from ingestion.models import SourceDay
-
-# Rows of one statement, within what every database takes.
-PORTION = 200
 
 
 class Tally(NamedTuple):
@@ -83,24 +79,13 @@ def times_of(hole: Hole, bounds: tuple[datetime, datetime]) -> tuple[datetime, d
 
 
 def add_to_days(tallies: Tallies) -> None:
-    """Add to the days of many sources: one statement for every 200 days."""
+    """Add to the days of many sources. One statement, none for none."""
     rows = [
-        (source, connection.ops.adapt_datefield_value(day), *tally)
+        {"source_id": source, "day": day, "entries": tally.entries, "lost": tally.lost}
         for (source, day), tally in sorted(tallies.items())
         if any(tally)
     ]
-    table = SourceDay._meta.db_table
-    for start in range(0, len(rows), PORTION):
-        portion = rows[start : start + PORTION]
-        values = ", ".join(["(%s, %s, %s, %s)"] * len(portion))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {table} (source_id, day, entries, lost) VALUES {values} "  # noqa: S608
-                "ON CONFLICT (source_id, day) DO UPDATE SET "
-                f"entries = {table}.entries + excluded.entries, "
-                f"lost = {table}.lost + excluded.lost",
-                [value for row in portion for value in row],
-            )
+    insert_rows(SourceDay, rows, unique=["source_id", "day"], added=["entries", "lost"])
 
 
 def _whole_numbers(count: int, parts: Mapping[date, float]) -> dict[date, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from heapq import merge
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -64,7 +63,7 @@ def add(ranges: Sequence[Range], rows: Iterable[Row]) -> Added:
             fresh.append(Row(number, times[number]))
     if not fresh:
         return Added(tuple(ranges), [], [])
-    whole = _joined(merge(ranges, _runs(fresh)))
+    whole = _joined(sorted([*ranges, *_runs(fresh)]))
     surplus = len(whole) - MOST_RANGES
     if surplus <= 0:
         return Added(whole, fresh, [])

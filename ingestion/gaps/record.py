@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from devices.models import Source
-from ingestion.bulk import insert_rows, read_rows
+from ingestion.bulk import insert_rows, read_values
 from ingestion.entries import Entry
 from ingestion.gaps import holes
 from ingestion.gaps.days import Tally, add_to_days, entries_by_day, lost_by_day, zone_of
@@ -16,6 +17,8 @@ from ingestion.gaps.numbers import Range, Row
 from ingestion.models import EntryLedger, PollState
 from ingestion.normalise import FUTURE_TOLERANCE
 from ingestion.sources.base import Fetched
+
+_NOTHING = Ledger()
 
 
 class LiveAnswer(NamedTuple):
@@ -31,17 +34,17 @@ def note_answers(answers: Sequence[LiveAnswer], now: datetime) -> None:
     At most three statements for a batch in which nothing is wrong; inside the transaction that
     stores the readings.
     """
-    ledgers = load([one.state.pk for one in answers])
+    ledgers = load([one.state.source_id for one in answers])
     turns = {
-        one.state.pk: after_live(
-            ledgers.get(one.state.pk, Ledger()), answer_of(one.fetched), cursor_of(one.state), now
+        state.source_id: after_live(
+            ledgers.get(state.source_id, _NOTHING), answer_of(fetched), cursor_of(state), now
         )
-        for one in answers
+        for state, fetched in answers
     }
     save({pk: turn.ledger for pk, turn in turns.items() if turn.ledger != ledgers.get(pk)})
-    count_days([(one.state.source, turns[one.state.pk]) for one in answers], now)
+    count_days([(one.state.source, turns[one.state.source_id]) for one in answers], now)
     for one in answers:
-        _act(one, turns[one.state.pk], now)
+        _act(one, turns[one.state.source_id], now)
 
 
 def note_entries(source: Source, entries: Iterable[Entry], now: datetime) -> None:
@@ -67,8 +70,8 @@ def cursor_of(state: PollState) -> Row | None:
 
 def load(sources: Collection[int]) -> dict[int, Ledger]:
     """The ledgers of these sources, theirs alone until the transaction ends. One statement."""
-    rows = read_rows(EntryLedger, "source_id", sources, lock=True)
-    return {row.source_id: _ledger(row) for row in rows}
+    rows = read_values(EntryLedger, _COLUMNS, "source_id", sources, lock=True)
+    return {source: _ledger(*values) for source, *values in rows}
 
 
 def save(ledgers: Mapping[int, Ledger]) -> None:
@@ -106,28 +109,22 @@ def _act(answer: LiveAnswer, turn: Turn, now: datetime) -> None:
         holes.search(state.source, turn.ledger, now)
 
 
-def _ledger(row: EntryLedger) -> Ledger:
-    return Ledger(
-        epoch=row.epoch,
-        ranges=tuple(Range(*one) for one in row.ranges),
-        claimed=row.claimed,
-        proves=row.proves,
-        suspect=Reset(row.suspect) if row.suspect else None,
-        hole_since=row.hole_since,
-        search_at=row.search_at,
-        barren=row.barren,
-    )
+_COLUMNS = ("source_id", *(one.name for one in dataclasses.fields(Ledger)))
+
+
+def _ledger(
+    epoch: int,
+    ranges: Iterable[tuple[int, int, int | None, int | None]],
+    claimed: int | None,
+    proves: bool,
+    suspect: str,
+    *rest: Any,
+) -> Ledger:
+    """The ledger of a row's values, in their order."""
+    stored = tuple(Range(*one) for one in ranges)
+    return Ledger(epoch, stored, claimed, proves, Reset(suspect) if suspect else None, *rest)
 
 
 def _row(pk: int, ledger: Ledger) -> dict[str, Any]:
-    return {
-        "source_id": pk,
-        "epoch": ledger.epoch,
-        "ranges": ledger.ranges,
-        "claimed": ledger.claimed,
-        "proves": ledger.proves,
-        "suspect": ledger.suspect or "",
-        "hole_since": ledger.hole_since,
-        "search_at": ledger.search_at,
-        "barren": ledger.barren,
-    }
+    values = {name: getattr(ledger, name) for name in _COLUMNS[1:]}
+    return {"source_id": pk, **values, "suspect": ledger.suspect or ""}

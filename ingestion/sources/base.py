@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from ingestion.entries import Entry, Refusal
 from ingestion.resilience.classify import Kind, SourceError
@@ -24,6 +26,7 @@ __all__ = [
     "PollingAdapter",
     "SourceError",
     "Window",
+    "address_problem",
 ]
 
 
@@ -91,3 +94,18 @@ class PollingAdapter(Protocol[Config]):
 
     def describe(self, kind: Kind) -> str:
         """What happened and what to do, in this source's own words, for people."""
+
+
+@lru_cache(maxsize=1024)  # the sources of an account share its address
+def address_problem(address: str) -> str | None:
+    """Why an account's address cannot be asked, in words; None when it can."""
+    try:
+        parts = urlsplit(address)
+        named = bool(parts.hostname) and parts.port != 0  # reading the port checks it
+    except ValueError:
+        named = False
+    if not named or parts.scheme not in ("http", "https"):
+        return "The connection's address must begin with https:// or http:// and name a server."
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "The connection's address must hold no user name, no password, no ? and no #."
+    return None

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from devices.masking import shown
 from ingestion.entries import Entry, FieldValue, Reason, Refusal, storable
@@ -30,6 +29,7 @@ from ingestion.sources.base import (
     Kind,
     SourceError,
     Window,
+    address_problem,
 )
 from ingestion.sources.times import DETAILS, read_time
 
@@ -85,21 +85,9 @@ class ThingSpeakConfig:
 
     def __post_init__(self) -> None:
         """Refuse addresses that cannot be asked, or that would carry secrets."""
-        try:
-            parts = urlsplit(self.base_url)
-            named = bool(parts.hostname) and parts.port != 0  # reading the port checks it
-        except ValueError:
-            named = False
-        if not named or parts.scheme not in ("http", "https"):
-            raise SourceError(
-                Kind.ADDRESS_REFUSED,
-                "The connection's address must begin with https:// or http:// and name a server.",
-            )
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise SourceError(
-                Kind.ADDRESS_REFUSED,
-                "The connection's address must hold no user name, no password, no ? and no #.",
-            )
+        problem = address_problem(self.base_url)
+        if problem is not None:
+            raise SourceError(Kind.ADDRESS_REFUSED, problem)
         if self.channel_id < 1:
             raise SourceError(Kind.OURS, "The channel ID must be a number from 1 on.")
 
@@ -168,7 +156,7 @@ def _whole_second(at: datetime, *, up: bool = False) -> str:
     utc = at.astimezone(UTC)
     if up and utc.microsecond:
         utc += timedelta(seconds=1)
-    return f"{utc:%Y-%m-%d %H:%M:%S}"
+    return utc.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def _kind(response: HttpResponse) -> Kind | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote_plus, urlsplit
 
@@ -204,6 +205,7 @@ def address_of(request: HttpRequest) -> tuple[str, str]:
     return (f"{url}{joint}{query}" if query else url), host
 
 
+@lru_cache(maxsize=1024)  # names and most values are the same in every request
 def _value(text: str) -> str:
     return text if _PLAIN_VALUE.fullmatch(text) else quote_plus(text)
 
