@@ -28,7 +28,7 @@ class LatestAdmin(ReadOnlyAdmin):
         "at",
         "sequence",
         "origin_name",
-        "revised",
+        "mark",
         "explain",
     ]
     list_filter = [("metric__device__community", VisibleOnly)]
@@ -58,6 +58,11 @@ class LatestAdmin(ReadOnlyAdmin):
         return format_html(
             '<a href="{}?{}">Explain</a>', reverse("admin:ingestion_status_explain"), query
         )
+
+    @admin.display(description="revised", ordering="revised")
+    def mark(self, row: Latest) -> str:
+        """Said of what was revised: a red cross at all else would look like trouble."""
+        return "revised" if row.revised else ""
 
     @admin.display(description="origin")
     def origin_name(self, row: Latest) -> str:
