@@ -74,6 +74,7 @@ def advance(engine: Engine, batch: Batch) -> None:
     known = {key: batch.rows[key] for key in sorted(batch.known_rows)}
     changed = dict(_changed(known, batch.known_rows, overlay))
     if changed:  # a record that was merged fills other slots than before
+        _lock_rows({stream for stream, *_ in changed})
         engine.execute_many(FORGET_ROWS, ROW_COLUMNS[:3], sorted(changed))
     rows: dict[tuple[int, int], Key] = {}
     for key in batch.rows:
@@ -160,11 +161,14 @@ def newest_numbers(engine: Engine, streams: Collection[int]) -> dict[int, list[N
 
 def lock(metrics: Collection[int], places: Mapping[int, Place]) -> None:
     """Lock the newest readings that may change, in the order in which every writer does."""
-    streams = {places[metric].stream for metric in metrics} - {None}
-    rows = LatestRow.objects.select_for_update().filter(stream__in=streams)
-    list(rows.order_by("stream_id", "filled").values_list("stream_id"))
+    _lock_rows({places[metric].stream for metric in metrics} - {None})
     texts = LatestText.objects.select_for_update().filter(metric__in=metrics)
     list(texts.order_by("metric_id").values_list("metric_id"))
+
+
+def _lock_rows(streams: Collection[int | None]) -> None:
+    rows = LatestRow.objects.select_for_update().filter(stream__in=streams)
+    list(rows.order_by("stream_id", "filled").values_list("stream_id"))
 
 
 def retract(engine: Engine, removed: Sequence[Sample], places: Mapping[int, Place]) -> None:

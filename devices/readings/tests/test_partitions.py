@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -15,7 +16,7 @@ from devices.readings.samples import HistoryRequest, Sample
 from devices.readings.store import ReadingStore, get_store, partitions
 from devices.readings.store.partitions import Month, existing, month_of
 from devices.readings.store.postgresql import PostgresqlEngine
-from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Table
 from devices.readings.tests.network import FAR, START, device, metrics
 from devices.readings.tests.test_retention import DAYS, JANUARY, NOW, daily
 
@@ -124,20 +125,35 @@ def test_months_follow_each_other_over_the_years() -> None:
     assert Month(2027, 1).begins == datetime(2027, 1, 1, tzinfo=UTC)
 
 
-def test_a_copy_that_meets_what_another_writer_stored_looks_at_each_record(
+def test_a_copy_that_meets_what_is_stored_looks_at_each_record_and_next_time_before(
     store: ReadingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tank = device()
     (level,) = (metric.pk for metric in metrics(tank, 1))
-    samples = [Sample(tank.pk, START, number, {level: float(number)}) for number in range(1_000)]
-    store.write(samples[400:])
+    samples = [
+        Sample(tank.pk, START + timedelta(seconds=number), number, {level: float(number)})
+        for number in range(3_000)
+    ]
+    copied: list[int] = []
+    copy = PostgresqlEngine._copy
 
-    # As if the others had stored theirs just after it was looked whether anything is there.
-    monkeypatch.setattr(PostgresqlEngine, "_any_near", lambda *_: False)
-    result = store.write(samples)
+    def counted(engine: PostgresqlEngine, table: Table, keys: Any, records: Any) -> None:
+        copied.append(len(keys))
+        copy(engine, table, keys, records)
 
-    assert (list(result.new), result.unchanged) == (samples[:400], 600)
-    assert store.held([level], START, START + timedelta(minutes=1)) == 1_000
+    monkeypatch.setattr(PostgresqlEngine, "_copy", counted)
+    store.write(samples[:600])
+    copied.clear()
+
+    result = store.write(samples[:1_000])
+    assert (list(result.new), result.unchanged) == (samples[600:1_000], 600)
+    assert store.write(samples[:1_000]).unchanged == 1_000
+    assert copied == [1_000]  # in vain, and then not again
+
+    store.write(samples[1_000:2_000])
+    store.write(samples[2_000:])
+    assert copied == [1_000, 1_000, 1_000]
+    assert store.held([level], START, START + timedelta(hours=1)) == 3_000
 
 
 def test_a_month_made_in_the_middle_of_a_transaction_is_found_by_it(store: ReadingStore) -> None:
