@@ -35,8 +35,8 @@ class PrioritySlack(models.Model):
 
     class Meta:
         ordering = ["priority"]
-        verbose_name = "patience of a priority"
-        verbose_name_plural = "patience of priorities"
+        verbose_name = "priority class"
+        verbose_name_plural = "priority classes"
 
     def __str__(self) -> str:
         """The class."""
