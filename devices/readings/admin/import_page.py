@@ -22,19 +22,21 @@ def findings_page(imported: ReadingImport, now: datetime) -> dict[str, Any]:
     tally = Tally.of(found["tally"])
     metrics = names_of(tally)
     undecided = any(one["problem"] for one in found["columns"])
+    zone = ZoneInfo(imported.device.community.zone)
     return {
         "tally": tally,
-        "first": moment(tally.first),
-        "last": moment(tally.last),
+        "zone": zone.key,
+        "first": tally.first and moment(tally.first.astimezone(zone)),
+        "last": tally.last and moment(tally.last.astimezone(zone)),
         "warnings": warnings(found, imported.device, now),
         "columns": _columns(found, tally, metrics),
-        "preview": _preview(tally, metrics, imported.device.community.zone),
+        "preview": _preview(tally, metrics, zone),
         "refused": [
             {"reason": reason_words(reason), "count": f"{count:,}",
              "examples": [example(one) for one in tally.examples.get(reason, [])]}
             for reason, count in sorted(tally.refused.items(), key=lambda one: -one[1])
         ],
-        "differences": [difference(one, metrics) for one in tally.differences],
+        "differences": [difference(one, metrics, zone) for one in tally.differences],
         "counts": {name: f"{getattr(tally, name):,}" for name in _COUNTS},
         "undecided": undecided,
         "nothing": not tally.readings,
@@ -51,12 +53,12 @@ def _columns(
     return rows + [{"name": name, "left_out": True} for name in found["left_out"]]
 
 
-def _preview(tally: Tally, metrics: Mapping[int, Metric], zone: str) -> dict[str, Any]:
+def _preview(tally: Tally, metrics: Mapping[int, Metric], zone: ZoneInfo) -> dict[str, Any]:
     """The first rows as they would be stored, in the community's zone."""
     shown = sorted(metrics.values(), key=lambda one: (one.position, one.pk))
     rows = [
         {
-            "at": moment(datetime.fromisoformat(row["at"]).astimezone(ZoneInfo(zone))),
+            "at": moment(datetime.fromisoformat(row["at"]).astimezone(zone)),
             "sequence": row["sequence"] or "–",
             "cells": [
                 {"title": str(one), "text": _cell(row["values"].get(str(one.pk)))} for one in shown
@@ -64,7 +66,7 @@ def _preview(tally: Tally, metrics: Mapping[int, Metric], zone: str) -> dict[str
         }
         for row in tally.preview
     ]
-    return {"titles": [str(one) for one in shown], "rows": rows, "zone": zone}
+    return {"titles": [str(one) for one in shown], "rows": rows}
 
 
 def _cell(value: Any) -> str:

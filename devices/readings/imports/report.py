@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from devices.models import Device, Metric
 from devices.readings.imports.tally import Tally
 from devices.readings.retention import cuts
+
+_UTC = ZoneInfo("UTC")
 
 
 def reason_words(reason: str) -> str:
@@ -117,9 +120,9 @@ def moment(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 
-def difference(one: Mapping[str, Any], metrics: Mapping[int, Metric]) -> str:
-    """A reading that is stored with another value."""
+def difference(one: Mapping[str, Any], metrics: Mapping[int, Metric], zone: ZoneInfo = _UTC) -> str:
+    """A reading that is stored with another value, its time in `zone`."""
     metric = metrics.get(one["metric"])
     name = metric.name if metric else "a metric that was deleted"
-    at = datetime.fromisoformat(one["at"])
-    return f"{name} at {moment(at)} UTC: stored {one['stored']}, in the file {one['file']}"
+    at = moment(datetime.fromisoformat(one["at"]).astimezone(zone))
+    return f"{name} at {at} {zone.key}: stored {one['stored']}, in the file {one['file']}"

@@ -61,6 +61,7 @@ def test_a_file_is_checked_then_imported_by_a_job(scene: Scene) -> None:
     shown = text_of(client.get(page_of(imported)))
     assert "2 readings are new" in shown
     assert "as they would be stored (times in Asia/Kolkata)" in shown
+    assert "From 2026-01-01 05:30:00 Asia/Kolkata To 2026-01-01 05:31:00 Asia/Kolkata" in shown
     assert "2026-01-01 05:31:00 2 21.5" in shown
     assert not stored(device)
 
@@ -76,6 +77,9 @@ def test_a_file_is_checked_then_imported_by_a_job(scene: Scene) -> None:
     client.post(page_of(imported), {"_import": "1"})  # an old page: nothing happens twice
     assert Job.objects.count() == 1
     assert "Import started." in LogEntry.objects.get().get_change_message()
+    send(client, device, DATA.replace(b"1,20", b"1,25"))
+    shown = text_of(client.get(page_of(ReadingImport.objects.latest("pk"))))
+    assert "at 2026-01-01 05:30:00 Asia/Kolkata: stored 20.0, in the file 25.0" in shown
 
 
 def test_a_file_finds_its_device_among_those_one_operates(scene: Scene) -> None:
