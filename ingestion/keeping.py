@@ -32,7 +32,8 @@ from ingestion.derived import mark_kept
 from ingestion.models import FieldProfile, FormerField, MappingPause
 
 MOST = 5_000
-"""So many sources are kept by a process, those that were polled last."""
+"""So many sources are kept by a process, those that were polled last: 22 kB each with three fields,
+most of it fingerprints."""
 
 _ROWS: dict[str, type[models.Model]] = {
     "source": Source,

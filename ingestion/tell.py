@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models, transaction
 
@@ -38,34 +38,44 @@ def tell_readings(news: Sequence[News]) -> None:
     batch: list[messages.Message] = []
     communities: dict[int, list[dict[str, Any]]] = {}
     for one in news:
-        device = one.source.device
-        readings = _represented(one)
-        batch.append(messages.telemetry(topics.device_topic(device.uuid), readings))
-        communities.setdefault(device.community_id, []).extend(readings)
+        named = _named(one.source)
+        readings = _represented(one, named)
+        batch.append(messages.telemetry(named.topic, readings))
+        communities.setdefault(named.community, []).extend(readings)
     for community, readings in communities.items():
         topic = topics.community_topic(community)
         batch.extend(messages.telemetry(topic, part) for part in _parts(readings))
     publish(batch)
 
 
-def _represented(news: News) -> list[dict[str, Any]]:
-    device = news.source.device
-    metrics = _metrics(news.source)
-    return [
-        represent(
-            Reading(metric, sample.at, sample.sequence, value, sample.origin),
-            metrics[metric],
-            device.uuid,
-        )
-        for sample in sorted(news.samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
-        for metric, value in sample.values.items()
-        if metric in metrics  # deleted since
-    ]
+class _Named(NamedTuple):
+    """How those who watch know a source's device and metrics."""
+
+    uuid: str
+    topic: str
+    community: int
+    metrics: Mapping[int, Metric]
 
 
 @derived
-def _metrics(source: Source) -> dict[int, Metric]:
-    return {mapping.metric_id: mapping.metric for mapping in source.mappings.all()}
+def _named(source: Source) -> _Named:
+    device = source.device
+    metrics = {mapping.metric_id: mapping.metric for mapping in source.mappings.all()}
+    topic = topics.device_topic(device.uuid)
+    return _Named(str(device.uuid), topic, device.community_id, metrics)
+
+
+def _represented(news: News, named: _Named) -> list[dict[str, Any]]:
+    return [
+        represent(
+            Reading(metric, sample.at, sample.sequence, value, sample.origin),
+            named.metrics[metric],
+            named.uuid,
+        )
+        for sample in sorted(news.samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
+        for metric, value in sample.values.items()
+        if metric in named.metrics  # deleted since
+    ]
 
 
 def _parts(readings: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
