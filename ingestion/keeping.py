@@ -80,8 +80,7 @@ class Kept:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        # In the order of their last use. A source that is in use is not in here meanwhile, so that
-        # a second thread makes its own.
+        # In the order of their last use. One that is being looked up is not in here meanwhile.
         self._sources: dict[int, tuple[Any, Source]] = {}
 
     def __len__(self) -> int:
