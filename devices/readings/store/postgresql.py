@@ -109,39 +109,57 @@ class PostgresqlEngine(SqlRows):
     def insert(
         self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
     ) -> dict[Key, Record]:
-        """A COPY of many records where nothing is stored yet; else one statement of arrays.
+        """A COPY of many records that are not stored yet; else one statement of arrays.
 
         What is most of all written is new: history, or what came since the last poll. So nobody
         looks before, until something was there.
         """
         partitions.ensure(table.name, _months(keys))
-        if len(keys) >= COPY_FROM and not (
-            table.name in self._repeated and self._any_near(table, keys)
-        ):
-            try:
-                self._copy(table, keys, records)
-            except IntegrityError:
-                self._repeated.add(table.name)
-            else:
-                self._repeated.discard(table.name)
-                return {}
+        if len(keys) >= COPY_FROM:
+            near = self._near(table, keys) if table.name in self._repeated else set()
+            if self._copied(table, [key for key in keys if key not in near], records):
+                if not near:
+                    self._repeated.discard(table.name)
+                return self._stored(table, [key for key in keys if key in near])
+            self._repeated.add(table.name)
         return self._insert_missing(table, [(*key, *records[key]) for key in keys])
 
-    def _any_near(self, table: Table, keys: Sequence[Key]) -> bool:
-        """Whether anything is stored between the first and the last key of any owner."""
+    def _copied(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> bool:
+        """Copy the records of these keys; False, with nothing stored, where one is taken."""
+        try:
+            if keys:
+                self._copy(table, keys, records)
+        except IntegrityError:
+            return False
+        return True
+
+    def _near(self, table: Table, keys: Sequence[Key]) -> set[Key]:
+        """What is stored between the first and the last key of each owner, up to as many as these.
+
+        Whoever fills a hole page by page meets its edges again; there is little else.
+        """
         owner, at, _ = table.key
         first = {key[0]: key[1] for key in reversed(keys)}
         last = {key[0]: key[1] for key in keys}
         spans = [(one, since, last[one]) for one, since in first.items()]
         kinds = (table.types[0], table.types[1], table.types[1])
+        chosen = ", ".join(f"stored.{column}" for column in table.key)
         with self._cursor() as cursor:
             cursor.execute(
-                f"SELECT 1 FROM unnest({arrays(kinds)}) AS k(owner, since, until) "
-                f"CROSS JOIN LATERAL (SELECT 1 FROM {table.name} t WHERE t.{owner} = k.owner "
-                f"AND t.{at} >= k.since AND t.{at} <= k.until LIMIT 1) AS stored LIMIT 1",
+                f"SELECT {chosen} FROM unnest({arrays(kinds)}) AS k(owner, since, until) "
+                f"CROSS JOIN LATERAL (SELECT * FROM {table.name} t WHERE t.{owner} = k.owner "
+                f"AND t.{at} >= k.since AND t.{at} <= k.until LIMIT {len(keys)}) AS stored "
+                f"LIMIT {len(keys)}",
                 columns_of(spans, kinds),
             )
-            return cursor.fetchone() is not None
+            return set(cursor.fetchall())
+
+    def _stored(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
+        """The stored values of these keys."""
+        if not keys:
+            return {}
+        with self._cursor() as cursor:
+            return self._read(cursor, table, keys)
 
     def _copy(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> None:
         """Binary COPY. Raises IntegrityError, and stores nothing, where a key is taken.

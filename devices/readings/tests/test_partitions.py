@@ -150,7 +150,8 @@ def test_a_copy_that_meets_what_is_stored_looks_at_each_record_and_next_time_bef
     assert store.write(samples[:1_000]).unchanged == 1_000
     assert copied == [1_000]  # in vain, and then not again
 
-    store.write(samples[1_000:2_000])
+    edge = store.write(samples[999:2_000])  # as the pages of a hole meet
+    assert (list(edge.new), edge.unchanged) == (samples[1_000:2_000], 1)
     store.write(samples[2_000:])
     assert copied == [1_000, 1_000, 1_000]
     assert store.held([level], START, START + timedelta(hours=1)) == 3_000
