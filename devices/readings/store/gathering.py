@@ -73,22 +73,30 @@ class Batch:
         if not self.known_rows and not self.known_texts:
             return WriteResult(self.samples, [], 0)
         new, revised, unchanged = [], [], 0
+        met = {key[1:] for known in (self.known_rows, self.known_texts) for key in known}
         for sample in self.samples:
-            fresh: dict[int, Value] = {}
-            changed: dict[int, Value] = {}
             at = engine.instant(sample.at)
-            for metric, value in sample.values.items():
-                before = self._before(metric, value, at, sample.sequence)
-                if before is None:
-                    fresh[metric] = value
-                elif before != value:
-                    changed[metric] = value
+            if (at, sample.sequence) not in met:
+                new.append(sample)
+                continue
+            fresh, changed = self._compared(sample, at)
             unchanged += len(sample.values) - len(fresh) - len(changed)
             if fresh:
                 new.append(_part(sample, fresh))
             if changed:
                 revised.append(_part(sample, changed))
         return WriteResult(new, revised, unchanged)
+
+    def _compared(self, sample: Sample, at: Any) -> tuple[dict[int, Value], dict[int, Value]]:
+        """The values of a sample that were not there before, and those that were others."""
+        fresh, changed = {}, {}
+        for metric, value in sample.values.items():
+            before = self._before(metric, value, at, sample.sequence)
+            if before is None:
+                fresh[metric] = value
+            elif before != value:
+                changed[metric] = value
+        return fresh, changed
 
     def _before(self, metric: int, value: Value, at: Any, sequence: int) -> Value | None:
         """The value that was stored before, if any."""
