@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from django.db import connection, models
@@ -32,7 +33,7 @@ def insert_rows(
     """
     if not rows:
         return
-    fields = _fields(model, rows[0])
+    fields = _fields(model, rows)
     table, columns = model._meta.db_table, ", ".join(str(field.column) for field in fields)
     renew = _renewing(table, fields, unique, added)
     if connection.vendor == "postgresql":
@@ -69,7 +70,7 @@ def update_rows(
     """
     if not rows:
         return
-    key, *others = _fields(model, rows[0])
+    key, *others = _fields(model, rows)
     table = model._meta.db_table
     if connection.vendor == "postgresql":
         sets = _sets(others, kept, "n.{0}")
@@ -97,9 +98,16 @@ def _sets(fields: _Fields, kept: Collection[str], given: str) -> str:
     )
 
 
-def _fields(model: type[models.Model], row: Values) -> list[models.Field[Any, Any]]:
+def _fields(model: type[models.Model], rows: Sequence[Values]) -> list[models.Field[Any, Any]]:
+    """The fields that the rows name. Raises ValueError for what is no number, or infinite."""
     known = {field.attname: field for field in model._meta.concrete_fields}
-    return [known[name] for name in row]
+    fields = [known[name] for name in rows[0]]
+    for field in fields:
+        if isinstance(field, models.FloatField):
+            numbers = [row[field.attname] for row in rows]
+            if not all(isfinite(one) for one in numbers if one is not None):
+                raise ValueError(f"{field.attname} holds what is no number, or infinite.")
+    return fields
 
 
 def _execute(sql: str, values: Sequence[Column]) -> None:
