@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import warnings
@@ -18,6 +17,8 @@ from celery.signals import (
     worker_shutdown,
 )
 from django.db import close_old_connections
+
+from telemetry_site.garbage import leave_alone_what_is_here
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
 
@@ -51,9 +52,8 @@ def refuse_wrong_key(**_: Any) -> None:
 
 @worker_init.connect
 def keep_what_stays(**_: Any) -> None:
-    """Everything is imported by now and stays: no collection goes over it, in no child either."""
-    gc.collect()
-    gc.freeze()
+    """Everything is imported by now; children begin with what their parent has."""
+    leave_alone_what_is_here()
 
 
 _stop = threading.Event()

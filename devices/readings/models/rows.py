@@ -119,11 +119,7 @@ class Received(models.Model):
     )
     sequence = models.BigIntegerField()
     arrived_at = InstantField(null=True, help_text="When it first reached us.")
-    fields = models.JSONField()
-
-    class Meta:
-        # the list in the admin, newest first; retention
-        indexes = [models.Index(fields=["at"], name="received_by_time")]
+    fields = models.TextField(help_text="JSON; a document would be taken apart at every entry.")
 
     def __str__(self) -> str:
         """Identity."""

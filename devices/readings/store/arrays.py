@@ -29,7 +29,7 @@ _NULL = _LENGTH.pack(-1)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The values of a column, of one of PostgreSQL's types (`sent`)."""
+    """The values of a column, of one of PostgreSQL's types."""
 
     kind: str
     values: Sequence[Any]
@@ -67,22 +67,12 @@ _TEXT = 25
 def columns_of(rows: Sequence[Sequence[Any]], kinds: Sequence[str]) -> list[Column]:
     """Rows turned into columns; also of no rows."""
     columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
-    return [Column(sent(kind), column) for kind, column in zip(kinds, columns, strict=True)]
-
-
-def sent(kind: str) -> str:
-    """The type in which a value travels: documents as text."""
-    return "text" if kind == "jsonb" else kind
-
-
-def cast_of(prefix: str, column: str, kind: str) -> str:
-    """SQL for a value that travelled, in its own type again."""
-    return f"{prefix}{column}::jsonb" if kind == "jsonb" else f"{prefix}{column}"
+    return [Column(kind, column) for kind, column in zip(kinds, columns, strict=True)]
 
 
 def arrays(kinds: Sequence[str]) -> str:
     """Placeholders of one array for each type."""
-    return ", ".join(f"%s::{sent(kind)}[]" for kind in kinds)
+    return ", ".join(f"%s::{kind}[]" for kind in kinds)
 
 
 def _binary(column: Column) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import hypot
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -24,7 +26,9 @@ from devices.readings.store.places import (
 from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record, Records
 from devices.readings.store.watermark import Marks
 
-_FLOAT = frozenset([float])
+_NUMBERS = {float, int}
+_LARGEST_WHOLE = 2.0**53 - 1
+"""Up to here a double is one whole number only: beyond, some are rounded to others."""
 _EMPTY: Record = (None,) * len(NUMBERS)
 _IDENTITY = attrgetter("device", "at", "sequence")
 
@@ -33,12 +37,19 @@ Placed = tuple[Shape, Sample] | tuple[None, Record]
 """What stands behind a row's key: a usual sample, all numbers of one stream, or a whole record."""
 
 
-def row_of(placed: Placed) -> Record:
-    """The record (origin, revised, v1 … v8)."""
+Kind = tuple[int, int]
+"""A stream, and which of its slots a row fills, a bit for each."""
+
+
+def row_of(key: Key, placed: Placed) -> Record:
+    """The whole record (*key, origin, revised, v1 … v8)."""
     if placed[0] is None:
-        return placed[1]
+        return (*key, *placed[1])
     shape, sample = placed
-    return (ORIGINS[sample.origin], 0, *shape.arrange((None, *sample.values.values())))
+    values = sample.values.values()
+    if shape.rest is not None:
+        return (*key, ORIGINS[sample.origin], 0, *values, *shape.rest)
+    return (*key, ORIGINS[sample.origin], 0, *shape.arrange((None, *values)))
 
 
 def filled_of(record: Sequence[Any]) -> int:
@@ -63,18 +74,25 @@ class Batch:
         """Where a metric of the batch stands."""
         return self.places.get(metric) or self.remembered[metric]
 
-    def filled(self, key: Key) -> int:
-        """Which slots a row fills, a bit for each."""
-        placed = self.rows.behind[key]
-        return filled_of(placed[1]) if placed[0] is None else placed[0].filled
+    def kinds(self, leaving: Container[Key]) -> Iterator[tuple[Key, Kind]]:
+        """The newest row of each kind, perhaps with some older ones; without those `leaving`."""
+        keys = [key for key in self.rows if key not in leaving] if leaving else list(self.rows)
+        placed = [self.rows.behind[key] for key in keys]
+        newest = dict(zip([shape for shape, _ in placed], keys, strict=True))
+        yield from ((key, (key[0], shape.filled)) for shape, key in newest.items() if shape)
+        if None in newest:
+            for key, one in zip(keys, placed, strict=True):
+                if one[0] is None:
+                    yield key, (key[0], filled_of(one[1]))
 
     def outcome(self, engine: Engine) -> WriteResult:
         """Which values were new and which revised, by what the tables held before."""
+        samples = sorted(self.samples, key=_IDENTITY)
         if not self.known_rows and not self.known_texts:
-            return WriteResult(self.samples, [], 0)
+            return WriteResult(samples, [], 0)
         new, revised, unchanged = [], [], 0
         met = {key[1:] for known in (self.known_rows, self.known_texts) for key in known}
-        for sample in self.samples:
+        for sample in samples:
             at = engine.instant(sample.at)
             if (at, sample.sequence) not in met:
                 new.append(sample)
@@ -118,60 +136,74 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
 
     Raises UnknownMetric or NotStorable.
     """
-    merged = _merged(samples)
-    metrics_of = [tuple(sample.values) for sample in merged]
+    full = [sample for sample in samples if sample.values]
+    if any([sample.at.microsecond % 1000 for sample in full]):  # noqa: C419 - faster
+        full = [replace(sample, at=to_millisecond(sample.at)) for sample in full]
     known = memory(mark.slots_gone)
-    batch = Batch(merged, remembered=known.places)
-    shapes = _shapes(engine, batch, metrics_of, known)
-    for sample, metrics in zip(merged, metrics_of, strict=True):
-        shape = shapes[metrics]
+    batch = Batch(full, remembered=known.places)
+    shapes = _shapes(engine, batch, known)
+    for sample, shape in zip(full, shapes, strict=True):
         if shape.device != sample.device:
-            raise UnknownMetric(f"Metric {metrics[0]} is not one of device {sample.device}.")
-        stream, values = shape.stream, sample.values.values()
-        # The length of numbers as a vector is finite and small only when each of them is.
-        if stream is None or not (
-            _FLOAT.issuperset(map(type, values)) and hypot(*values) <= LARGEST  # type: ignore[arg-type]
-        ):
+            metric = next(iter(sample.values))
+            raise UnknownMetric(f"Metric {metric} is not one of device {sample.device}.")
+    if not _placed(engine, batch, shapes):
+        batch.samples = _merged(full)
+        for sample in batch.samples:
             _spread(engine, sample, batch)
-            continue
-        key = (stream, engine.instant(sample.at), sample.sequence)
-        batch.rows.behind[key] = (shape, sample)
     return batch
 
 
-def _shapes(
-    engine: Engine, batch: Batch, metrics_of: Sequence[tuple[int, ...]], known: Memory
-) -> Mapping[tuple[int, ...], Shape]:
-    """The shapes of the batch, and perhaps others."""
+def _placed(engine: Engine, batch: Batch, shapes: Sequence[Shape]) -> bool:
+    """Place a usual batch: all are numbers, each sample of one stream, and each identity once."""
+    samples = batch.samples
+    streams = [shape.stream for shape in shapes]
+    if None in streams or not _are_numbers(samples):
+        return False
+    instants = map(engine.instant, map(attrgetter("at"), samples))
+    keys = zip(streams, instants, map(attrgetter("sequence"), samples), strict=True)
+    placed = dict(zip(keys, zip(shapes, samples, strict=True), strict=True))
+    if len(placed) < len(samples):
+        return False
+    batch.rows.behind.update(placed)
+    return True
+
+
+def _are_numbers(samples: Sequence[Sample]) -> bool:
+    """Whether all values are numbers that can be stored as they are."""
+    kinds = set(map(type, _values(samples)))
+    # The length of numbers as a vector is finite and small only when each of them is.
+    return kinds <= _NUMBERS and hypot(*_values(samples)) <= (  # type: ignore[arg-type]
+        _LARGEST_WHOLE if int in kinds else LARGEST
+    )
+
+
+def _values(samples: Sequence[Sample]) -> Iterable[Value]:
+    return chain.from_iterable([sample.values.values() for sample in samples])
+
+
+def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
+    """The shape of each sample."""
+    metrics_of = [tuple(sample.values) for sample in batch.samples]
+    with suppress(KeyError):
+        return [known.shapes[metrics] for metrics in metrics_of]
     new = set(metrics_of) - known.shapes.keys()
     batch.places = remembered_places(engine, set().union(*new), known)
     _give_slots(engine, batch)
-    if not new:
-        return known.shapes
     shapes = {metrics: _shape_of(metrics, batch.places) for metrics in new}
     known.keep(batch.places, shapes)
-    return {metrics: shapes.get(metrics) or known.shapes[metrics] for metrics in metrics_of}
+    return [shapes.get(metrics) or known.shapes[metrics] for metrics in metrics_of]
 
 
-def _merged(samples: Sequence[Sample]) -> list[Sample]:
-    """Samples in the order of their identity, each identity once; of two values the later wins."""
-    full = [_kept(sample) for sample in samples if sample.values]
-    merged = dict(zip(map(_IDENTITY, full), full, strict=True))
-    if len(merged) < len(full):
-        merged = {}
-        for sample in full:
-            key = _IDENTITY(sample)
-            twin = merged.get(key)
-            if twin is not None:
-                sample = replace(twin, values={**twin.values, **sample.values})
-            merged[key] = sample
-    return [merged[key] for key in sorted(merged)]
-
-
-def _kept(sample: Sample) -> Sample:
-    """A sample with its time as it is kept."""
-    at = to_millisecond(sample.at)
-    return sample if at is sample.at else replace(sample, at=at)
+def _merged(full: Sequence[Sample]) -> list[Sample]:
+    """Samples of which each identity is there once; of two values the later wins."""
+    merged: dict[Any, Sample] = {}
+    for sample in full:
+        key = _IDENTITY(sample)
+        twin = merged.get(key)
+        if twin is not None:
+            sample = replace(twin, values={**twin.values, **sample.values})
+        merged[key] = sample
+    return list(merged.values())
 
 
 def _give_slots(engine: Engine, batch: Batch) -> None:
@@ -203,7 +235,9 @@ def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> Shape:
         if stream is not None:
             order[places[metric].position - 1] = number
     filled = sum(1 << slot for slot, number in enumerate(order) if number)
-    return Shape(device, stream, filled, itemgetter(*order))
+    in_order = order == [*range(1, len(metrics) + 1), *[0] * (SLOTS - len(metrics))]
+    rest = (None,) * (SLOTS - len(metrics)) if in_order else None
+    return Shape(device, stream, filled, rest, itemgetter(*order))
 
 
 def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:

@@ -76,12 +76,8 @@ def advance(engine: Engine, batch: Batch) -> None:
     if changed:  # a record that was merged fills other slots than before
         _lock_rows({stream for stream, *_ in changed})
         engine.execute_many(FORGET_ROWS, ROW_COLUMNS[:3], sorted(changed))
-    rows: dict[tuple[int, int], Key] = {}
-    for key in batch.rows:
-        if key not in known:
-            rows[key[0], batch.filled(key)] = key
-        elif key in changed:
-            rows[key[0], filled_of(changed[key])] = key
+    kinds = [(key, (key[0], filled_of(record))) for key, record in changed.items()]
+    rows = {kind: key for key, kind in sorted([*kinds, *batch.kinds(leaving=known)])}
     if rows:
         records = [
             (*key, filled, *(changed.get(key) or batch.rows[key]))

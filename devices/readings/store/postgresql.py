@@ -16,9 +16,9 @@ from django.db import IntegrityError, connection, transaction
 from devices.readings.instants import to_millisecond
 from devices.readings.keeping import Volume
 from devices.readings.store import ordering, partitions
-from devices.readings.store.arrays import arrays, cast_of, columns_of, sent
+from devices.readings.store.arrays import arrays, columns_of
 from devices.readings.store.sqlrows import SqlRows
-from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table, whole
 
 WATERMARK_LOCK = 0x7E1E_0001
 """Advisory lock: shared by writers, exclusive for moving the watermark."""
@@ -122,7 +122,7 @@ class PostgresqlEngine(SqlRows):
                     self._repeated.discard(table.name)
                 return self._stored(table, [key for key in keys if key in near])
             self._repeated.add(table.name)
-        return self._insert_missing(table, [(*key, *records[key]) for key in keys])
+        return self._insert_missing(table, list(whole(records, keys)))
 
     def _copied(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> bool:
         """Copy the records of these keys; False, with nothing stored, where one is taken."""
@@ -167,30 +167,22 @@ class PostgresqlEngine(SqlRows):
         The server stores the first rows while the others are made.
         """
         columns = ", ".join(table.columns)
-        # A document, the last column, travels after the version of its form.
-        documents = "jsonb" in table.types
         statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)"
         with transaction.atomic(), self._cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types([sent(kind) for kind in table.types])
-            for key in keys:
-                record = records[key]
-                if documents:
-                    record = (*record[:-1], f"\x01{record[-1]}")
-                copy.write_row((*key, *record))
+            copy.set_types(table.types)
+            for record in whole(records, keys):
+                copy.write_row(record)
 
     def _insert_missing(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
         """One statement; it returns only which records were there already."""
         columns = ", ".join(table.columns)
         key = ", ".join(table.key)
-        chosen = ", ".join(
-            cast_of("", *pair) for pair in zip(table.columns, table.types, strict=True)
-        )
         with self._cursor() as cursor:
             cursor.execute(
                 "WITH staged AS MATERIALIZED ("
                 f"SELECT * FROM unnest({arrays(table.types)}) WITH ORDINALITY AS s({columns}, n)"
                 f"), done AS (INSERT INTO {table.name} ({columns}) "
-                f"SELECT {chosen} FROM staged ORDER BY {key} "
+                f"SELECT {columns} FROM staged ORDER BY {key} "
                 f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}) "
                 f"SELECT s.n FROM staged s LEFT JOIN done d USING ({key}) "
                 f"WHERE d.{table.key[0]} IS NULL",
@@ -202,10 +194,7 @@ class PostgresqlEngine(SqlRows):
     def _read(
         self, cursor: psycopg.Cursor[Any], table: Table, keys: Sequence[Key], suffix: str = ""
     ) -> dict[Key, Record]:
-        columns = ", ".join(
-            f"t.{column}::text" if kind == "jsonb" else f"t.{column}"
-            for column, kind in _changing(table)
-        )
+        columns = ", ".join(f"t.{column}" for column, _ in _changing(table))
         order = ", ".join(f"t.{column}" for column in table.key)
         key = ", ".join(table.key)
         cursor.execute(
@@ -224,7 +213,7 @@ class PostgresqlEngine(SqlRows):
         """One statement for all."""
         columns = _changing(table)
         names = ", ".join(column for column, _ in columns)
-        assignments = ", ".join(f"{c} = {cast_of('n.', c, kind)}" for c, kind in columns[3:])
+        assignments = ", ".join(f"{column} = n.{column}" for column, _ in columns[3:])
         where = " AND ".join(f"t.{column} = n.{column}" for column in table.key)
         with self._cursor() as cursor:
             kinds = [kind for _, kind in columns]

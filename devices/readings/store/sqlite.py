@@ -15,7 +15,7 @@ from django.db import connection
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
 from devices.readings.store.sqlrows import SqlRows
-from devices.readings.store.tables import Key, Record, Table
+from devices.readings.store.tables import Key, Record, Table, whole
 
 _HOUR_MS = 3_600_000
 _DAY = timedelta(days=1)
@@ -84,7 +84,7 @@ class SqliteEngine(SqlRows):
             cursor.executemany(
                 f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places}) "
                 f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING",
-                [(*key, *records[key]) for key in keys],
+                list(whole(records, keys)),
             )
             if cursor.rowcount == len(keys):
                 return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -52,19 +52,19 @@ class Table:
 class Records(Mapping[Key, Record], Generic[T]):
     """Records by key, in the order of keys.
 
-    Each is made of what stands `behind` its key when it is asked for: while the database takes the
-    first ones, the others are made.
+    Each is made of its key and what stands `behind` it when it is asked for: while the database
+    takes the first ones, the others are made.
     """
 
-    def __init__(self, make: Callable[[T], Record]) -> None:
-        """None yet."""
+    def __init__(self, make: Callable[[Key, T], Record]) -> None:
+        """None yet. `make` gives whole records, which begin with their key."""
         self.behind: dict[Key, T] = {}
         self._make = make
         self._order: list[Key] = []
 
     def __getitem__(self, key: Key) -> Record:
-        """The record of a key."""
-        return self._make(self.behind[key])
+        """The record of a key, without the key."""
+        return self._make(key, self.behind[key])[len(key) :]
 
     def __iter__(self) -> Iterator[Key]:
         """All keys, sorted."""
@@ -75,6 +75,18 @@ class Records(Mapping[Key, Record], Generic[T]):
     def __len__(self) -> int:
         """How many records."""
         return len(self.behind)
+
+    def whole(self, keys: Iterable[Key]) -> Iterator[Record]:
+        """The records of these keys, each after its key: the fastest way to very many."""
+        make, behind = self._make, self.behind
+        return (make(key, behind[key]) for key in keys)
+
+
+def whole(records: Mapping[Key, Record], keys: Iterable[Key]) -> Iterator[Record]:
+    """The records of these keys, each after its key."""
+    if isinstance(records, Records):
+        return records.whole(keys)
+    return ((*key, *records[key]) for key in keys)
 
 
 NUMBERS = tuple(f"v{position}" for position in range(1, 9))
@@ -98,5 +110,5 @@ RECEIVED = Table(
     key=("source_id", "at", "sequence"),
     fixed=("device_id", "arrived_at"),
     values=("fields",),
-    types=("int8", "timestamptz", "int8", "int8", "timestamptz", "jsonb"),
+    types=("int8", "timestamptz", "int8", "int8", "timestamptz", "text"),
 )

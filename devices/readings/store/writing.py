@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 
 import orjson
 from django.db import DatabaseError, connection, transaction
@@ -116,21 +117,21 @@ def log_late(
 
 def _keep_received(engine: Engine, received: Sequence[Received]) -> None:
     entries = Records(partial(_entry, engine))
-    for entry in received:
-        entries.behind[entry.source, engine.instant(entry.at), entry.sequence] = entry
+    instants = map(engine.instant, map(attrgetter("at"), received))
+    sources, numbers = (map(attrgetter(name), received) for name in ("source", "sequence"))
+    entries.behind = dict(zip(zip(sources, instants, numbers, strict=True), received, strict=True))
     _upsert(engine, RECEIVED, entries, _overlay_fields)
 
 
-def _entry(engine: Engine, entry: Received) -> Record:
+def _entry(engine: Engine, key: Key, entry: Received) -> Record:
     arrived = entry.arrived and engine.instant(entry.arrived)
-    return (entry.device, arrived, _document(entry.fields))
+    return (*key, entry.device, arrived, _document(entry.fields))
 
 
 def _document(fields: Mapping[str, str | None]) -> str:
     """Fields as JSON text. What no database takes (NUL, half a surrogate pair) becomes U+FFFD."""
-    fields = dict(fields)
     try:
-        text = orjson.dumps(fields)
+        text = orjson.dumps(fields if isinstance(fields, dict) else dict(fields))
     except orjson.JSONEncodeError:  # half a surrogate pair
         text = b"\\u0000"
     if b"\\u0000" in text:  # perhaps a NUL

@@ -46,7 +46,7 @@ def test_lists_show_the_rows_that_one_may_see(
     Membership.objects.create(community=tanks[0].community, user=user)
     client.force_login(user)
 
-    answer = client.get(f"/admin/readings/{page}/")
+    answer = client.get(f"/admin/readings/{page}/?{'time=any' if page == 'receivedentry' else ''}")
 
     assert answer.status_code == 200
     text = answer.content.decode()
@@ -54,6 +54,36 @@ def test_lists_show_the_rows_that_one_may_see(
     assert "48.0" in text
     assert ("Tank number 1" in text) is superuser
     assert client.get(f"/admin/readings/{page}/add/").status_code == 403
+
+
+@pytest.mark.skipif(not in_the_database(), reason="the tables are not in the database")
+def test_entries_of_the_last_day_are_listed_until_more_is_asked_for(
+    client: Client, store: ReadingStore
+) -> None:
+    tank = device()
+    account = Connection.objects.create(name="Account")
+    channel = ThingSpeakChannel.objects.create(device=tank, connection=account, channel_id=9)
+    for hours, text in ((0, "now"), (20, "today"), (100, "lately"), (1000, "once")):
+        at = START - timedelta(hours=hours)
+        store.write([], [Received(channel.pk, tank.pk, at, 1, {"field1": text})])
+    with time_machine.travel(START + timedelta(minutes=1), tick=False):
+        client.force_login(User.objects.create_superuser("admin"))
+        seen = {
+            query: [
+                text
+                for text in ("now", "today", "lately", "once")
+                if f"&quot;{text}&quot;"
+                in client.get(f"/admin/readings/receivedentry/{query}").content.decode()
+            ]
+            for query in ("", "?time=hour", "?time=week", "?time=any")
+        }
+
+    assert seen == {
+        "": ["now", "today"],
+        "?time=hour": ["now"],
+        "?time=week": ["now", "today", "lately"],
+        "?time=any": ["now", "today", "lately", "once"],
+    }
 
 
 def test_what_retention_will_drop_is_shown_before(client: Client, store: ReadingStore) -> None:

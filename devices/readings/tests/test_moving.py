@@ -186,7 +186,7 @@ def test_a_target_that_gives_back_something_else_is_told(
 def test_a_series_of_many_rows_goes_day_by_day(
     sides: Sides, tank: Device, elsewhere: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devices.readings.moving.pages.PAGE", 10)
+    monkeypatch.setattr("devices.readings.moving.pages.PAGE", 50)
     moved(sides, tmp_path)
     assert everything(store_at(elsewhere), tank) == everything(store_at(None), tank)
 

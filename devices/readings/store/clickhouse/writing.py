@@ -12,7 +12,7 @@ from devices.readings.instants import to_ms
 from devices.readings.store.clickhouse.literals import listed, relation
 from devices.readings.store.clickhouse.schema import TYPES, VERSION
 from devices.readings.store.clickhouse.server import Server
-from devices.readings.store.tables import NUMBERS, ROWS, Key, Record, Table
+from devices.readings.store.tables import NUMBERS, ROWS, Key, Record, Table, whole
 
 _INSTANTS = frozenset({"at", "arrived_at"})
 
@@ -41,7 +41,7 @@ def insert_missing(
     """Insert the records that are not there; the stored values of those that are."""
     near = _near(server, table, keys)
     known = stored(server, table, [key for key in keys if key[0] in near])
-    missing = [(*key, *records[key]) for key in keys if key not in known]
+    missing = list(whole(records, [key for key in keys if key not in known]))
     if missing:
         put(server, table, missing, [1] * len(missing))
     return known
