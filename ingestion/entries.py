@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
+from types import NoneType
+from typing import NamedTuple, cast
 
 from devices.masking import shown
 
 FieldValue = str | int | float | bool | None
 """One value as a source's JSON holds it."""
 
+_TEXTS = frozenset([str, NoneType])
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -47,17 +51,20 @@ class Reason(StrEnum):
     NESTED_VALUE = "nested_value"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One row as received: `at` is aware UTC, `sequence` the source's own entry number or 0."""
 
     at: datetime
     sequence: int
     fields: Mapping[str, FieldValue]
 
-    def received(self) -> dict[str, str | None]:
-        """The fields as text, to be kept so that a number can be explained or recomputed."""
-        return {name: as_text(value) for name, value in self.fields.items()}
+    @property
+    def blank(self) -> bool:
+        """Whether no field says anything."""
+        return not any(
+            value.strip() if isinstance(value, str) else value is not None
+            for value in self.fields.values()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,21 @@ class Refusal:
     def __post_init__(self) -> None:
         """Make `raw` safe to keep and show, wherever the refusal was made."""
         object.__setattr__(self, "raw", shown(self.raw))
+
+
+def all_as_texts(entries: Sequence[Entry]) -> Sequence[Mapping[str, str | None]]:
+    """The fields of each entry as text."""
+    fields = [entry.fields for entry in entries]
+    if _TEXTS.issuperset(map(type, chain.from_iterable([one.values() for one in fields]))):
+        return cast("list[Mapping[str, str | None]]", fields)
+    return list(map(as_texts, fields))
+
+
+def as_texts(fields: Mapping[str, FieldValue]) -> Mapping[str, str | None]:
+    """Fields as text, to be kept so that a number can be explained or recomputed."""
+    if _TEXTS.issuperset(map(type, fields.values())):
+        return cast("Mapping[str, str | None]", fields)
+    return {name: as_text(value) for name, value in fields.items()}
 
 
 def as_text(value: FieldValue) -> str | None:

@@ -14,11 +14,13 @@ from functools import partial
 from django.db import transaction
 
 from devices.models import Source
+from devices.readings.instants import to_millisecond
 from devices.readings.samples import Origin, Received, Sample, WriteResult
 from devices.readings.store import get_store
 from ingestion import rejections
-from ingestion.entries import Entry, Refusal
-from ingestion.normalise import FieldRule, held_metrics, normalise
+from ingestion.entries import Entry, Refusal, all_as_texts, as_texts
+from ingestion.normalise import FUTURE_TOLERANCE, FieldRule, held_metrics, normalise
+from ingestion.normalise.columns import sound_values
 from ingestion.tell import News, tell_readings
 
 
@@ -92,7 +94,7 @@ def ingest_all(deliveries: Sequence[Delivery], now: datetime) -> list[Ingested]:
                 written=parts[one.source.device_id],
                 entries=len(one.entries) + _whole_entries(one.refusals),
                 refused=refused[one.source.id],
-                newest_at=max((each.at for each in one.entries if each.at <= now), default=None),
+                newest_at=max([each.at for each in one.entries if each.at <= now], default=None),
                 withheld=bool(held_metrics(one.rules, now)),
             )
             for one in deliveries
@@ -112,14 +114,29 @@ class _Read:
 
 def _read(delivery: Delivery, now: datetime) -> _Read:
     source, device = delivery.source.id, delivery.source.device_id
+    arrived = to_millisecond(now)
     read = _Read(refusals=list(delivery.refusals))
+    values = sound_values(delivery.entries, delivery.rules, now + FUTURE_TOLERANCE)
+    if values is not None:
+        read.received = [
+            Received(source, device, at, sequence, fields, arrived)
+            for (at, sequence, _), fields in zip(
+                delivery.entries, all_as_texts(delivery.entries), strict=True
+            )
+        ]
+        read.samples = [
+            Sample(device, at, sequence, numbers, delivery.origin)
+            for (at, sequence, _), numbers in zip(delivery.entries, values, strict=True)
+            if numbers
+        ]
+        return read
     for entry in delivery.entries:
         result = normalise(entry, delivery.rules, now)
         read.refusals.extend(result.refusals)
         if any(refusal.field is None for refusal in result.refusals):
             continue
         read.received.append(
-            Received(source, device, entry.at, entry.sequence, entry.received(), now)
+            Received(source, device, entry.at, entry.sequence, as_texts(entry.fields), arrived)
         )
         if result.values:
             read.samples.append(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 Value = float | int | bool | str
 
@@ -54,8 +55,7 @@ RESOLUTIONS = (Tier.RAW, Tier.HOUR, Tier.DAY, Tier.MONTH)
 """What can be asked for. Where readings stand then is the store's business."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What one device said at one instant: the values of several of its metrics.
 
     `at` is aware UTC; `sequence` is the source's own entry number, or 0. `values` maps the
@@ -70,8 +70,7 @@ class Sample:
     origin: Origin = Origin.LIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One entry as the source sent it, kept so that a number can be explained or recomputed.
 
     `arrived` (aware UTC) tells when it first reached us, and so which poll brought it; None: not

@@ -75,7 +75,8 @@ class Turn:
 
 def answer_of(fetched: Fetched) -> Answer:
     """What the ledger needs of an answer. Rows refused for a reason were read, too."""
-    rows = [Row(one.sequence, int(one.at.timestamp())) for one in fetched.entries]
+    seconds = map(int, map(datetime.timestamp, [one.at for one in fetched.entries]))
+    rows = list(map(Row, [one.sequence for one in fetched.entries], seconds))
     rows += [
         Row(one.sequence, None if one.at is None else int(one.at.timestamp()))
         for one in fetched.refusals

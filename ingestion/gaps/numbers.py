@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -54,13 +54,11 @@ class Added(NamedTuple):
 
 def add(ranges: Sequence[Range], rows: Iterable[Row]) -> Added:
     """The ranges with these rows; of too many holes the lowest are given up."""
-    times = {row.number: row.at for row in rows}
-    firsts = [one.first for one in ranges]
-    fresh = []
-    for number in sorted(times):
-        place = bisect_right(firsts, number) - 1
-        if place < 0 or ranges[place].last < number:
-            fresh.append(Row(number, times[number]))
+    row_of = {row.number: row for row in rows}
+    unread = sorted(row_of)
+    for one in ranges:
+        del unread[bisect_left(unread, one.first) : bisect_right(unread, one.last)]
+    fresh = [row_of[number] for number in unread]
     if not fresh:
         return Added(tuple(ranges), [], [])
     whole = _joined(sorted([*ranges, *_runs(fresh)]))

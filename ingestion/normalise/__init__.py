@@ -6,7 +6,7 @@ reason, never guessed. Each value is refused alone; its neighbours in the row ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -72,7 +72,7 @@ def normalise(entry: Entry, rules: Sequence[FieldRule], now: datetime) -> Normal
             continue
         if value is not None:
             values[rule.metric] = value
-    if not (values or refusals) and _says_nothing(fields):
+    if not (values or refusals) and entry.blank:
         refusals.append(_whole(entry, Reason.EMPTY_ROW, _EMPTY))
     return Normalised(values, refusals)
 
@@ -84,11 +84,3 @@ def _whole(entry: Entry, reason: Reason, detail: str) -> Refusal:
 def _single(entry: Entry, field: str, raw: FieldValue, refused: ValueRefused) -> Refusal:
     text = as_text(raw) or ""
     return Refusal(refused.reason, refused.detail, field, text, entry.at, entry.sequence)
-
-
-def _says_nothing(fields: Mapping[str, FieldValue]) -> bool:
-    return all(map(_blank, fields.values()))
-
-
-def _blank(value: FieldValue) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())

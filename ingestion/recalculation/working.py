@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -116,7 +115,7 @@ def _read(order: Order, after: tuple[datetime, int] | None) -> Sequence[Received
 
 def _of_device(page: Sequence[Received], device: int) -> Sequence[Received]:
     """The entries as those of the source's present device, should it have moved."""
-    return [one if one.device == device else replace(one, device=device) for one in page]
+    return [one if one.device == device else one._replace(device=device) for one in page]
 
 
 def _recalculate(scope: Scope, page: Sequence[Received], now: datetime) -> Counter[str]:

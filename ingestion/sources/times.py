@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from ingestion.entries import Reason
@@ -24,6 +25,7 @@ _FORM = re.compile(
     r"(?:(?P<utc>Z|z|UTC|GMT)|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})?"
     r"|(?P<word>[A-Za-z][A-Za-z/_+-]*))?"
 )
+_USUAL_LENGTH, _USUAL_MARKS = len("2026-11-20T21:58:00Z"), "--T::Z"
 _LONGEST_OFFSET = timedelta(hours=14)  # Kiribati's, the farthest in use
 
 
@@ -52,9 +54,23 @@ def read_time(raw: object) -> datetime | Reason:
     return at if at >= _EPOCH else Reason.BEFORE_1970
 
 
+def usual_times(raws: Sequence[object]) -> list[datetime] | None:
+    """Very many times in the form that almost all have; None where one has not, or is refused."""
+    texts = [raw for raw in raws if isinstance(raw, str) and len(raw) == _USUAL_LENGTH]
+    if len(texts) < len(raws) or {text[4::3] for text in texts} != {_USUAL_MARKS}:
+        return None
+    if not "".join(texts).isascii():
+        return None
+    try:
+        times = list(map(datetime.fromisoformat, texts))
+    except ValueError:
+        return None
+    return times if min(times) >= _EPOCH else None
+
+
 def _as_usual(raw: str) -> datetime | None:
     """A time in the form that almost all have, 2026-11-20T21:58:00Z; None for any other."""
-    if len(raw) != 20 or raw[4::3] != "--T::Z" or not raw.isascii():
+    if len(raw) != _USUAL_LENGTH or raw[4::3] != _USUAL_MARKS or not raw.isascii():
         return None
     try:
         return datetime.fromisoformat(raw)

@@ -83,7 +83,7 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
         mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired, ours = divided(engine, mark, samples)
         _, leaving_now = divided(engine, mark, gone)
-        going = [replace(sample, at=to_millisecond(sample.at)) for sample in leaving_now]
+        going = [sample._replace(at=to_millisecond(sample.at)) for sample in leaving_now]
         batch = gather(engine, ours, mark._replace(slots_gone=None))  # all places are needed
         leaving = {metric for sample in going for metric in sample.values} - batch.places.keys()
         batch.places.update(places_of(engine, leaving))
@@ -119,7 +119,7 @@ def _pass(
             if leaving.has_gone(engine, sample, metric, batch.places[metric])
         }
         if values:
-            removed.append(replace(sample, values=values))
+            removed.append(sample._replace(values=values))
     doubted = engine.doubts(batch, closed, gone)
     return batch.outcome(engine), removed, doubted
 

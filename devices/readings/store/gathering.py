@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from math import hypot
 from operator import attrgetter, itemgetter
@@ -128,7 +128,7 @@ class Batch:
 
 
 def _part(sample: Sample, values: dict[int, Value]) -> Sample:
-    return sample if len(values) == len(sample.values) else replace(sample, values=values)
+    return sample if len(values) == len(sample.values) else sample._replace(values=values)
 
 
 def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
@@ -138,7 +138,7 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     """
     full = [sample for sample in samples if sample.values]
     if any([sample.at.microsecond % 1000 for sample in full]):  # noqa: C419 - faster
-        full = [replace(sample, at=to_millisecond(sample.at)) for sample in full]
+        full = [sample._replace(at=to_millisecond(sample.at)) for sample in full]
     known = memory(mark.slots_gone)
     batch = Batch(full, remembered=known.places)
     shapes = _shapes(engine, batch, known)
@@ -201,7 +201,7 @@ def _merged(full: Sequence[Sample]) -> list[Sample]:
         key = _IDENTITY(sample)
         twin = merged.get(key)
         if twin is not None:
-            sample = replace(twin, values={**twin.values, **sample.values})
+            sample = twin._replace(values={**twin.values, **sample.values})
         merged[key] = sample
     return list(merged.values())
 

@@ -34,6 +34,7 @@ class PostgresqlEngine(SqlRows):
     batch = 10_000
     whole_months = True
     rolled_at_once = 2_000
+    instant = staticmethod(to_millisecond)
 
     def __init__(self) -> None:
         """Nothing was met yet."""
@@ -79,10 +80,6 @@ class PostgresqlEngine(SqlRows):
         """The roller's lock, if nobody has it."""
         return bool(self.query("SELECT pg_try_advisory_xact_lock(%s)", [ROLLER_LOCK])[0][0])
 
-    def instant(self, at: datetime) -> datetime:
-        """The instant to the millisecond, as on every engine."""
-        return to_millisecond(at)
-
     def moment(self, stored: datetime) -> datetime:
         """As it is: connections speak UTC."""
         return stored
@@ -116,11 +113,13 @@ class PostgresqlEngine(SqlRows):
         """
         partitions.ensure(table.name, _months(keys))
         if len(keys) >= COPY_FROM:
-            near = self._near(table, keys) if table.name in self._repeated else set()
-            if self._copied(table, [key for key in keys if key not in near], records):
-                if not near:
+            near = self._near(table, keys) if table.name in self._repeated else {}
+            known = {key: record for key, record in near.items() if key in records}
+            new = [key for key in keys if key not in known] if known else keys
+            if self._copied(table, new, records):
+                if not known:
                     self._repeated.discard(table.name)
-                return self._stored(table, [key for key in keys if key in near])
+                return known
             self._repeated.add(table.name)
         return self._insert_missing(table, list(whole(records, keys)))
 
@@ -133,17 +132,18 @@ class PostgresqlEngine(SqlRows):
             return False
         return True
 
-    def _near(self, table: Table, keys: Sequence[Key]) -> set[Key]:
+    def _near(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
         """What is stored between the first and the last key of each owner, up to as many as these.
 
         Whoever fills a hole page by page meets its edges again; there is little else.
         """
         owner, at, _ = table.key
-        first = {key[0]: key[1] for key in reversed(keys)}
-        last = {key[0]: key[1] for key in keys}
+        owners, instants = [key[0] for key in keys], [key[1] for key in keys]
+        first = dict(zip(reversed(owners), reversed(instants), strict=True))
+        last = dict(zip(owners, instants, strict=True))
         spans = [(one, since, last[one]) for one, since in first.items()]
         kinds = (table.types[0], table.types[1], table.types[1])
-        chosen = ", ".join(f"stored.{column}" for column in table.key)
+        chosen = ", ".join(f"stored.{column}" for column, _ in _changing(table))
         with self._cursor() as cursor:
             cursor.execute(
                 f"SELECT {chosen} FROM unnest({arrays(kinds)}) AS k(owner, since, until) "
@@ -152,14 +152,7 @@ class PostgresqlEngine(SqlRows):
                 f"LIMIT {len(keys)}",
                 columns_of(spans, kinds),
             )
-            return set(cursor.fetchall())
-
-    def _stored(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
-        """The stored values of these keys."""
-        if not keys:
-            return {}
-        with self._cursor() as cursor:
-            return self._read(cursor, table, keys)
+            return {row[:3]: row[3:] for row in cursor.fetchall()}
 
     def _copy(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> None:
         """Binary COPY. Raises IntegrityError, and stores nothing, where a key is taken.
