@@ -1,4 +1,4 @@
-"""Entries as received become text, and their index of time a thousandth of its size.
+"""Entries as received become text, and PostgreSQL's index of their time a thousandth of its size.
 
 Each entry was taken apart into a document that nothing ever asked for, and entered into an index
 for the sake of one list: together two fifths of what keeping it cost.
@@ -12,9 +12,9 @@ physical = import_module("devices.readings.migrations.0002_physical")
 BRIN = import_module("devices.readings.migrations.0003_partitions").BRIN
 
 
-def index_coarsely(apps, schema_editor):
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(f"CREATE INDEX readings_received_by_time ON readings_received {BRIN}")
+def index_by_time(apps, schema_editor):
+    kind = BRIN if schema_editor.connection.vendor == "postgresql" else "(at)"
+    schema_editor.execute(f"CREATE INDEX readings_received_by_time ON readings_received {kind}")
 
 
 class Migration(migrations.Migration):
@@ -28,6 +28,6 @@ class Migration(migrations.Migration):
             "fields",
             models.TextField(help_text="JSON; a document would be taken apart at every entry."),
         ),
-        migrations.RunPython(index_coarsely, migrations.RunPython.noop),
+        migrations.RunPython(index_by_time, migrations.RunPython.noop),
         migrations.RunPython(physical.make_views, migrations.RunPython.noop),
     ]
