@@ -173,17 +173,43 @@ def test_whole_numbers_come_back_whole(store: ReadingStore) -> None:
     assert (value, type(value)) == (2**53, int)
 
 
+@pytest.mark.parametrize("others", [0, 700])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e200, 2**53 + 1, "a\0b", "\ud800"])
 def test_what_cannot_be_kept_is_refused_and_nothing_of_the_batch_is_written(
-    store: ReadingStore, value: float | str
+    store: ReadingStore, value: float | str, others: int
 ) -> None:
     tank = device()
     level, other = (metric.pk for metric in metrics(tank, 2))
+    rest = [Sample(tank.pk, minutes(START, n), n, {other: 1.0}) for n in range(1, others + 1)]
 
     with pytest.raises(NotStorable):
-        store.write([Sample(tank.pk, START, 0, {other: 1.0, level: value})])
+        store.write([*rest, Sample(tank.pk, START, 0, {other: 1.0, level: value})])
 
     assert all_of(store, other) == []
+
+
+@pytest.mark.parametrize("kind", [1, 0.5, -(2**53), True, "text"])
+def test_whatever_stands_among_many_numbers_is_kept_as_it_is(
+    store: ReadingStore, kind: float | str
+) -> None:
+    tank = device()
+    data_type = {bool: DataType.BOOLEAN, str: DataType.TEXT}.get(type(kind), DataType.FLOAT)
+    (level,), (odd,) = (
+        (metric.pk for metric in metrics(tank, 1, one)) for one in (DataType.FLOAT, data_type)
+    )
+    values = [n if n % 2 else n / 2 for n in range(700)]
+    samples = [Sample(tank.pk, minutes(START, n), n, {level: v}) for n, v in enumerate(values)]
+    samples[350] = samples[350]._replace(values={level: 7, odd: kind})
+
+    written = store.write(samples[::-1])
+
+    assert list(written.new) == samples
+    values[350] = 7
+    assert [reading.value for reading in all_of(store, level)] == values
+    (reading,) = all_of(store, odd)
+    assert (reading.at, reading.value) == (minutes(START, 350), kind)
+    assert isinstance(reading.value, float if data_type == DataType.FLOAT else type(kind))
+    assert store.latest([level])[level].value == 699
 
 
 def test_a_metric_of_another_device_or_none_is_refused(store: ReadingStore) -> None:
