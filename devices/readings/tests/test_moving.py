@@ -183,7 +183,6 @@ def test_a_target_that_gives_back_something_else_is_told(
         moved(sides, tmp_path)
 
 
-@pytest.mark.timeout(180)  # hundreds of pages, each asked of the engine and compared
 def test_a_series_of_many_rows_goes_day_by_day(
     sides: Sides, tank: Device, elsewhere: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
