@@ -15,7 +15,7 @@ from devices.readings.store import partitions
 from devices.readings.store.tables import ROWS
 
 ROWS_A_MONTH = 5_000_000
-"""A site of 115 devices that report each minute. Dropping hardly depends on it, deleting does."""
+"""As many as a site of 115 devices sends that report each minute."""
 STREAMS = 500
 JUNE, JULY, AUGUST = (datetime(2026, month, 1, tzinfo=UTC) for month in (6, 7, 8))
 FASTER = 20.0

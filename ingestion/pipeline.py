@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -18,8 +19,8 @@ from devices.readings.instants import to_millisecond
 from devices.readings.samples import Origin, Received, Sample, WriteResult
 from devices.readings.store import get_store
 from ingestion import rejections
-from ingestion.entries import Entry, Refusal, all_as_texts, as_texts
-from ingestion.normalise import FUTURE_TOLERANCE, FieldRule, held_metrics, normalise
+from ingestion.entries import Entry, Refusal, all_as_texts
+from ingestion.normalise import FUTURE_TOLERANCE, FieldRule, Value, held_metrics, normalise
 from ingestion.normalise.columns import sound_values
 from ingestion.tell import News, tell_readings
 
@@ -103,46 +104,46 @@ def ingest_all(deliveries: Sequence[Delivery], now: datetime) -> list[Ingested]:
     return ingested
 
 
-@dataclass(slots=True)
-class _Read:
+class _Read(NamedTuple):
     """A delivery turned into what is stored of it."""
 
-    samples: list[Sample] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    samples: list[Sample]
+    received: list[Received]
+    refusals: Sequence[Refusal]
 
 
 def _read(delivery: Delivery, now: datetime) -> _Read:
-    source, device = delivery.source.id, delivery.source.device_id
-    arrived = to_millisecond(now)
-    read = _Read(refusals=list(delivery.refusals))
-    values = sound_values(delivery.entries, delivery.rules, now + FUTURE_TOLERANCE)
-    if values is not None:
-        read.received = [
-            Received(source, device, at, sequence, fields, arrived)
-            for (at, sequence, _), fields in zip(
-                delivery.entries, all_as_texts(delivery.entries), strict=True
-            )
-        ]
-        read.samples = [
+    entries, refusals = delivery.entries, delivery.refusals
+    values = sound_values(entries, delivery.rules, now + FUTURE_TOLERANCE)
+    if values is None:
+        entries, values, refusals = _read_singly(delivery, now)
+    source, device, arrived = delivery.source.id, delivery.source.device_id, to_millisecond(now)
+    return _Read(
+        [
             Sample(device, at, sequence, numbers, delivery.origin)
-            for (at, sequence, _), numbers in zip(delivery.entries, values, strict=True)
+            for (at, sequence, _), numbers in zip(entries, values, strict=True)
             if numbers
-        ]
-        return read
+        ],
+        [
+            Received(source, device, at, sequence, texts, arrived)
+            for (at, sequence, _), texts in zip(entries, all_as_texts(entries), strict=True)
+        ],
+        refusals,
+    )
+
+
+def _read_singly(
+    delivery: Delivery, now: datetime
+) -> tuple[list[Entry], list[dict[int, Value]], list[Refusal]]:
+    """Entries that are not refused whole, what each came to, and all refusals."""
+    entries, values, refusals = [], [], list(delivery.refusals)
     for entry in delivery.entries:
         result = normalise(entry, delivery.rules, now)
-        read.refusals.extend(result.refusals)
-        if any(refusal.field is None for refusal in result.refusals):
-            continue
-        read.received.append(
-            Received(source, device, entry.at, entry.sequence, as_texts(entry.fields), arrived)
-        )
-        if result.values:
-            read.samples.append(
-                Sample(device, entry.at, entry.sequence, result.values, delivery.origin)
-            )
-    return read
+        refusals.extend(result.refusals)
+        if all(refusal.field is not None for refusal in result.refusals):
+            entries.append(entry)
+            values.append(result.values)
+    return entries, values, refusals
 
 
 def _by_device(written: WriteResult) -> defaultdict[int, WriteResult]:

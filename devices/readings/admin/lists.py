@@ -93,31 +93,34 @@ class TimeFilter(admin.SimpleListFilter):
 
     title = "time"
     parameter_name = "time"
-    SPANS: ClassVar = {"hour": timedelta(hours=1), "day": timedelta(days=1),
-                       "week": timedelta(days=7)}  # fmt: skip
+    SPANS: ClassVar = {
+        "hour": ("Last hour", timedelta(hours=1)),
+        "day": ("Last 24 hours", timedelta(days=1)),
+        "week": ("Last 7 days", timedelta(days=7)),
+        "any": ("Any time", None),
+    }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         """From short to long."""
-        return [
-            ("hour", "Last hour"),
-            ("day", "Last 24 hours"),
-            ("week", "Last 7 days"),
-            ("any", "Any time"),
-        ]
+        return [(name, title) for name, (title, _) in self.SPANS.items()]
+
+    def value(self) -> str:
+        """The last day, unless something else is chosen that there is."""
+        chosen = super().value()
+        return chosen if chosen in self.SPANS else "day"
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Without Django's own «All», which would be a second name of one of them."""
-        chosen = self.value() or "day"
-        for name, title in self.lookup_choices:
+        for name, (title, _) in self.SPANS.items():
             yield {
-                "selected": name == chosen,
+                "selected": name == self.value(),
                 "query_string": changelist.get_query_string({self.parameter_name: name}),
                 "display": title,
             }
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Also entries ahead of our clock."""
-        span = self.SPANS.get(self.value() or "day")
+        _, span = self.SPANS[self.value()]
         return queryset.filter(at__gte=timezone.now() - span) if span else queryset
 
 

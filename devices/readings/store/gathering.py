@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -46,10 +46,8 @@ def row_of(key: Key, placed: Placed) -> Record:
     if placed[0] is None:
         return (*key, *placed[1])
     shape, sample = placed
-    values = sample.values.values()
-    if shape.rest is not None:
-        return (*key, ORIGINS[sample.origin], 0, *values, *shape.rest)
-    return (*key, ORIGINS[sample.origin], 0, *shape.arrange((None, *values)))
+    values = shape.arrange((None, *sample.values.values()))
+    return (*key, ORIGINS[sample.origin], 0, *values)
 
 
 def filled_of(record: Sequence[Any]) -> int:
@@ -87,12 +85,11 @@ class Batch:
 
     def outcome(self, engine: Engine) -> WriteResult:
         """Which values were new and which revised, by what the tables held before."""
-        samples = sorted(self.samples, key=_IDENTITY)
         if not self.known_rows and not self.known_texts:
-            return WriteResult(samples, [], 0)
+            return WriteResult(self.samples, [], 0)
         new, revised, unchanged = [], [], 0
         met = {key[1:] for known in (self.known_rows, self.known_texts) for key in known}
-        for sample in samples:
+        for sample in self.samples:
             at = engine.instant(sample.at)
             if (at, sample.sequence) not in met:
                 new.append(sample)
@@ -136,49 +133,40 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
 
     Raises UnknownMetric or NotStorable.
     """
-    full = [sample for sample in samples if sample.values]
-    if any([sample.at.microsecond % 1000 for sample in full]):  # noqa: C419 - faster
-        full = [sample._replace(at=to_millisecond(sample.at)) for sample in full]
+    merged = _merged(samples)
     known = memory(mark.slots_gone)
-    batch = Batch(full, remembered=known.places)
+    batch = Batch(merged, remembered=known.places)
     shapes = _shapes(engine, batch, known)
-    for sample, shape in zip(full, shapes, strict=True):
+    for sample, shape in zip(merged, shapes, strict=True):
         if shape.device != sample.device:
             metric = next(iter(sample.values))
             raise UnknownMetric(f"Metric {metric} is not one of device {sample.device}.")
-    if not _placed(engine, batch, shapes):
-        batch.samples = _merged(full)
-        for sample in batch.samples:
-            _spread(engine, sample, batch)
+    pairs = list(zip(shapes, merged, strict=True))
+    values = list(chain.from_iterable([sample.values.values() for sample in merged]))
+    if not _are_numbers(values) or any([shape.stream is None for shape in shapes]):  # noqa: C419
+        usual = []
+        for shape, sample in pairs:
+            if shape.stream is not None and _are_numbers(sample.values.values()):
+                usual.append((shape, sample))
+            else:
+                _spread(engine, sample, batch)
+        pairs = usual
+    batch.rows.behind.update(
+        {
+            (shape.stream, engine.instant(sample.at), sample.sequence): (shape, sample)
+            for shape, sample in pairs
+        }
+    )
     return batch
 
 
-def _placed(engine: Engine, batch: Batch, shapes: Sequence[Shape]) -> bool:
-    """Place a usual batch: all are numbers, each sample of one stream, and each identity once."""
-    samples = batch.samples
-    streams = [shape.stream for shape in shapes]
-    if None in streams or not _are_numbers(samples):
-        return False
-    instants = map(engine.instant, map(attrgetter("at"), samples))
-    keys = zip(streams, instants, map(attrgetter("sequence"), samples), strict=True)
-    placed = dict(zip(keys, zip(shapes, samples, strict=True), strict=True))
-    if len(placed) < len(samples):
-        return False
-    batch.rows.behind.update(placed)
-    return True
-
-
-def _are_numbers(samples: Sequence[Sample]) -> bool:
-    """Whether all values are numbers that can be stored as they are."""
-    kinds = set(map(type, _values(samples)))
+def _are_numbers(values: Collection[Value]) -> bool:
+    """Whether all are numbers that can be stored as they are."""
+    kinds = set(map(type, values))
     # The length of numbers as a vector is finite and small only when each of them is.
-    return kinds <= _NUMBERS and hypot(*_values(samples)) <= (  # type: ignore[arg-type]
+    return kinds <= _NUMBERS and hypot(*values) <= (  # type: ignore[arg-type]
         _LARGEST_WHOLE if int in kinds else LARGEST
     )
-
-
-def _values(samples: Sequence[Sample]) -> Iterable[Value]:
-    return chain.from_iterable([sample.values.values() for sample in samples])
 
 
 def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
@@ -194,16 +182,21 @@ def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
     return [shapes.get(metrics) or known.shapes[metrics] for metrics in metrics_of]
 
 
-def _merged(full: Sequence[Sample]) -> list[Sample]:
-    """Samples of which each identity is there once; of two values the later wins."""
-    merged: dict[Any, Sample] = {}
-    for sample in full:
-        key = _IDENTITY(sample)
-        twin = merged.get(key)
-        if twin is not None:
-            sample = twin._replace(values={**twin.values, **sample.values})
-        merged[key] = sample
-    return list(merged.values())
+def _merged(samples: Sequence[Sample]) -> list[Sample]:
+    """Samples in the order of their identity, each identity once; of two values the later wins."""
+    full = [sample for sample in samples if sample.values]
+    if any([sample.at.microsecond % 1000 for sample in full]):  # noqa: C419 - faster
+        full = [sample._replace(at=to_millisecond(sample.at)) for sample in full]
+    merged = dict(zip(map(_IDENTITY, full), full, strict=True))
+    if len(merged) < len(full):
+        merged = {}
+        for sample in full:
+            key = _IDENTITY(sample)
+            twin = merged.get(key)
+            if twin is not None:
+                sample = twin._replace(values={**twin.values, **sample.values})
+            merged[key] = sample
+    return [merged[key] for key in sorted(merged)]
 
 
 def _give_slots(engine: Engine, batch: Batch) -> None:
@@ -235,9 +228,7 @@ def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> Shape:
         if stream is not None:
             order[places[metric].position - 1] = number
     filled = sum(1 << slot for slot, number in enumerate(order) if number)
-    in_order = order == [*range(1, len(metrics) + 1), *[0] * (SLOTS - len(metrics))]
-    rest = (None,) * (SLOTS - len(metrics)) if in_order else None
-    return Shape(device, stream, filled, rest, itemgetter(*order))
+    return Shape(device, stream, filled, itemgetter(*order))
 
 
 def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:

@@ -62,8 +62,6 @@ class Shape:
     """The one stream of all the metrics; None when they stand in several, or in none."""
     filled: int
     """One bit for each slot of that stream."""
-    rest: tuple[None, ...] | None
-    """What fills the eight slots after the values, where these stand in the order of slots."""
     arrange: Callable[[tuple[Any, ...]], tuple[Any, ...]]
     """(None, *values) as the eight slots of that stream."""
 
