@@ -109,6 +109,12 @@ class TimeFilter(admin.SimpleListFilter):
         chosen = super().value()
         return chosen if chosen in self.SPANS else "day"
 
+    @property
+    def span(self) -> str:
+        """What the list is limited to, in words; empty when it is not."""
+        title, span = self.SPANS[self.value()]
+        return title.lower() if span else ""
+
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Without Django's own «All», which would be a second name of one of them."""
         for name, (title, _) in self.SPANS.items():
@@ -128,6 +134,7 @@ class TimeFilter(admin.SimpleListFilter):
 class ReceivedEntryAdmin(InTheDatabase):
     """Entries as their sources sent them, newest first."""
 
+    change_list_template = "admin/readings/receivedentry/change_list.html"
     list_display = ["at", "source", "sequence", "as_received"]
     list_filter = [TimeFilter, ("source__device", VisibleOnly)]
     list_select_related = ["source__device"]

@@ -68,22 +68,26 @@ def test_entries_of_the_last_day_are_listed_until_more_is_asked_for(
         store.write([], [Received(channel.pk, tank.pk, at, 1, {"field1": text})])
     with time_machine.travel(START + timedelta(minutes=1), tick=False):
         client.force_login(User.objects.create_superuser("admin"))
-        seen = {
-            query: [
-                text
-                for text in ("now", "today", "lately", "once")
-                if f"&quot;{text}&quot;"
-                in client.get(f"/admin/readings/receivedentry/{query}").content.decode()
-            ]
-            for query in ("", "?time=hour", "?time=week", "?time=any")
+        pages = {
+            query: client.get(f"/admin/readings/receivedentry/{query}").content.decode()
+            for query in ("", "?time=hour", "?time=week", "?time=any", "?time=nonsense")
         }
+    texts = ("now", "today", "lately", "once")
+    seen = {
+        query: [text for text in texts if f"&quot;{text}&quot;" in page]
+        for query, page in pages.items()
+    }
+    said = {query: "Only entries whose own time" in page for query, page in pages.items()}
 
     assert seen == {
         "": ["now", "today"],
         "?time=hour": ["now"],
         "?time=week": ["now", "today", "lately"],
         "?time=any": ["now", "today", "lately", "once"],
+        "?time=nonsense": ["now", "today"],
     }
+    assert said == {query: query != "?time=any" for query in pages}
+    assert 'href="?time=any"' in pages[""]
 
 
 def test_what_retention_will_drop_is_shown_before(client: Client, store: ReadingStore) -> None:
