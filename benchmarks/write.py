@@ -95,8 +95,9 @@ def new_samples(
     metrics: Sequence[Sequence[int]], round_: int, batch: int, kind: int
 ) -> Iterator[Sample]:
     """A round's rows as polls bring them: each device once a tick."""
-    base = START + timedelta(days=batch // 1000 + kind * 0.25, minutes=round_ * 10)
     ticks = ROWS_A_ROUND // DEVICES
+    day = 1 if batch == 10_000 else 2
+    base = START + timedelta(days=day, minutes=(round_ * 3 + kind) * ticks)
     for tick in range(ticks):
         at = base + timedelta(minutes=tick)
         for device, mine in zip(_DEVICES, metrics, strict=True):

@@ -85,8 +85,7 @@ class Received(NamedTuple):
     arrived: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One value of one metric, as stored."""
 
     metric: int

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import Model
+from django.db.models.functions import Greatest
 
 from devices.models import Community, KeyCheck
 from devices.readings.backup.contents import (
@@ -27,6 +28,7 @@ from devices.readings.backup.contents import (
     stored,
 )
 from devices.readings.backup.writing import PORTION, Told
+from devices.readings.models import Watermark
 from devices.readings.store import make_room
 from devices.readings.store.tables import ROWS
 
@@ -49,11 +51,13 @@ def restore(
             _refuse_readings_elsewhere(contents)
             contents.verify(archive)
             with transaction.atomic():
+                remembered = _remembered()
                 _empty(replace=replace)
                 for model in models_to_keep():
                     table = model._meta.db_table
                     tell(table, _fill(model, archive, contents.rows[table]))
                 _go_on_numbering()
+                _let_forget(remembered)
                 KeyCheck.verify()
     except zipfile.BadZipFile as error:
         raise BackupUnusable("This file is no backup: it is not a whole ZIP archive.") from error
@@ -140,6 +144,16 @@ def _make_room(model: type[Model], rows: Sequence[Row]) -> None:
     if "at" in names:
         place = names.index("at")
         make_room(model._meta.db_table, [datetime.fromisoformat(row[place]) for row in rows])
+
+
+def _remembered() -> int:
+    """By which count processes remember what they have seen of the store."""
+    return max(Watermark.objects.values_list("slots_gone", flat=True), default=0)
+
+
+def _let_forget(remembered: int) -> None:
+    """A process that was not stopped must not believe what it saw before."""
+    Watermark.objects.update(slots_gone=Greatest("slots_gone", remembered) + 1)
 
 
 def _go_on_numbering() -> None:

@@ -13,9 +13,9 @@ from devices.readings.models.rows import Stream
 class LatestRow(models.Model):
     """The newest numbers of a stream: its newest row of each kind, by the slots that it fills.
 
-    Most devices fill the same slots with every message: one row here, written where a row is
-    written. Of a slot that is filled by several, the newest counts. `filled` has one bit for each
-    slot.
+    Most devices fill the same slots with every message: one row here. Of a slot that is filled by
+    several, the newest counts. `filled` has one bit for each slot. Unless it is `exact`, a row of
+    the kind that is less than an hour newer need not be here: whoever asks looks among the rows.
     """
 
     pk = models.CompositePrimaryKey("stream_id", "filled")
@@ -27,6 +27,7 @@ class LatestRow(models.Model):
     origin = models.SmallIntegerField()
     revised = models.SmallIntegerField(default=0, help_text="One bit for each slot that changed.")
     sequence = models.BigIntegerField()
+    exact = models.BooleanField(db_default=False)
     v1 = models.FloatField(null=True)
     v2 = models.FloatField(null=True)
     v3 = models.FloatField(null=True)
@@ -70,7 +71,7 @@ class LatestQuerySet(ScopedQuerySet["Latest"]):
 
 
 class Latest(models.Model):
-    """The newest reading of a metric, to look at: a view of the two tables above."""
+    """The newest reading of a metric, to look at: a view of the two tables above and of rows."""
 
     metric = models.OneToOneField(
         Metric,

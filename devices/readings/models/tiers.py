@@ -68,7 +68,7 @@ class Watermark(models.Model):
     kept_from = InstantField(null=True)
     slots_gone = models.BigIntegerField(
         db_default=0,
-        help_text="Counts slots that went with their metric: whoever remembers places forgets.",
+        help_text="Counts slots and newest readings that are gone: whoever remembers any forgets.",
     )
 
     def __str__(self) -> str:

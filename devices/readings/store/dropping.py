@@ -12,6 +12,7 @@ from django.db import transaction
 
 from devices.readings.instants import hour_of
 from devices.readings.keeping import Cut, Dropped
+from devices.readings.store import newest
 from devices.readings.store.archive.running import archive
 from devices.readings.store.engine import Engine
 from devices.readings.store.partitions import month_of
@@ -107,6 +108,8 @@ def _drop_readings(engine: Engine, until: Instants) -> int:
     done = {device: gone for device, _, gone in _kept(engine) if gone is not None}
     if not until:
         return 0
+    with transaction.atomic():
+        newest.settle(engine, max(until.values()))
     rows = 0
     for table, owners in _OWNERS.items():
         of_owner = dict(engine.query(owners))

@@ -186,6 +186,16 @@ class Engine(Rows):
         """SQL: join, for each row so far, the few rows of a big table that its index finds."""
 
     @abstractmethod
+    def newest_of(self, table: str, alias: str, condition: str) -> str:
+        """SQL: join, to each row so far, the newest row that the index of a table of the books'
+        database finds, or nothing.
+        """
+
+    @abstractmethod
+    def hour_after(self, column: str) -> str:
+        """SQL: the instant an hour after another."""
+
+    @abstractmethod
     def insert(
         self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
     ) -> dict[Key, Record]:

@@ -16,6 +16,7 @@ from devices.readings.samples import LARGEST, Sample, Value, WriteResult, storab
 from devices.readings.store.base import NotStorable, UnknownMetric
 from devices.readings.store.engine import Engine
 from devices.readings.store.places import (
+    Kind,
     Memory,
     Place,
     Shape,
@@ -35,10 +36,6 @@ _IDENTITY = attrgetter("device", "at", "sequence")
 
 Placed = tuple[Shape, Sample] | tuple[None, Record]
 """What stands behind a row's key: a usual sample, all numbers of one stream, or a whole record."""
-
-
-Kind = tuple[int, int]
-"""A stream, and which of its slots a row fills, a bit for each."""
 
 
 def row_of(key: Key, placed: Placed) -> Record:
@@ -61,8 +58,8 @@ class Batch:
 
     samples: Sequence[Sample] = ()
     places: dict[int, Place] = field(default_factory=dict)
-    """Of the metrics whose shape was not remembered; those of the others are `remembered`."""
-    remembered: Mapping[int, Place] = field(default_factory=dict)
+    """Of the metrics whose shape was not remembered; those of the others are in the memory."""
+    memory: Memory = field(default_factory=lambda: Memory(None))
     rows: Records[Placed] = field(default_factory=lambda: Records(row_of))
     texts: dict[Key, Record] = field(default_factory=dict)
     known_rows: dict[Key, Record] = field(default_factory=dict)
@@ -70,7 +67,7 @@ class Batch:
 
     def place(self, metric: int) -> Place:
         """Where a metric of the batch stands."""
-        return self.places.get(metric) or self.remembered[metric]
+        return self.places.get(metric) or self.memory.places[metric]
 
     def kinds(self, leaving: Container[Key]) -> Iterator[tuple[Key, Kind]]:
         """The newest row of each kind, perhaps with some older ones; without those `leaving`."""
@@ -135,7 +132,7 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     """
     merged = _merged(samples)
     known = memory(mark.slots_gone)
-    batch = Batch(merged, remembered=known.places)
+    batch = Batch(merged, memory=known)
     shapes = _shapes(engine, batch, known)
     for sample, shape in zip(merged, shapes, strict=True):
         if shape.device != sample.device:

@@ -1,9 +1,15 @@
 """The newest reading of each metric, by the reading's own time: kept beside the rows.
 
-`WHERE true` in the upserts tells SQLite that what follows is no join's condition.
-
-Numbers stand by stream and filled slots (`models.LatestRow`), texts and flags by metric
+Numbers stand by kind: stream and filled slots (`models.LatestRow`), texts and flags by metric
 (`models.LatestText`). Every writer locks numbers before texts, each in the order of keys.
+
+A kind's row is not written again for each of its rows: those that are less than an hour newer are
+found among the rows (`latest`). A writer that has seen the kind's row committed writes nothing for
+them. That is right as long as the kind's row only moves on: what one writer leaves out is within
+the hour then, or older than the newest. It moves back only where a newest reading is taken out:
+whoever remembers forgets, and once those who did not know yet are done, it is looked up again.
+
+`WHERE true` in the upserts tells SQLite that what follows is no join's condition.
 """
 
 # ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
@@ -12,23 +18,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import itemgetter
+from typing import Any
 
-from devices.models import DataType
-from devices.readings.instants import EPOCH
-from devices.readings.models import SLOTS, LatestRow, LatestText
+from django.db import transaction
+
+from devices.readings.instants import EPOCH, HOUR
+from devices.readings.models import SLOTS, LatestRow, LatestText, Slot
 from devices.readings.samples import HistoryRequest, Reading, Sample
 from devices.readings.store.engine import Engine
 from devices.readings.store.gathering import Batch, filled_of
+from devices.readings.store.latest import (
+    CHANGING,
+    IS_NEWER,
+    Newest,
+    following,
+    newest_of_slot,
+    newest_rows,
+)
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
-from devices.readings.store.places import Place
-from devices.readings.store.reading import history, value_of
-from devices.readings.store.tables import NUMBERS, ORIGIN_OF, ORIGINS, Key, Record
+from devices.readings.store.places import Kind, Place
+from devices.readings.store.reading import history
+from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record
 
 _MILLISECOND = timedelta(milliseconds=1)
-_VALUES = ", ".join(("at", "sequence", "origin", "revised", *NUMBERS))
-_BIT = "(1 << (s.position - 1))"
+_POSITIONS = range(1, SLOTS + 1)
+_END = datetime(9999, 12, 31, tzinfo=UTC)
+_VALUES = ", ".join((*CHANGING, "exact"))
 
 ADVANCE_ROWS = (
     f"INSERT INTO readings_latestrow AS l (stream_id, filled, {_VALUES}) "
@@ -41,10 +59,12 @@ ROW_COLUMNS = (
     *(("stream_id", "int4"), ("at", "timestamptz"), ("sequence", "int8"), ("filled", "int2")),
     *(("origin", "int2"), ("revised", "int2")),
     *((number, "float8") for number in NUMBERS),
+    ("exact", "bool"),
 )
-FORGET_ROWS = (
-    "DELETE FROM readings_latestrow WHERE (stream_id, at, sequence) IN "
-    "(SELECT n.stream_id, n.at, n.sequence FROM {rows})"
+# What follows the kind's row must still be found: the row stays.
+EMPTY_ROWS = (
+    f"UPDATE readings_latestrow SET {', '.join(f'{number} = NULL' for number in NUMBERS)} "
+    "WHERE (stream_id, at, sequence) IN (SELECT n.stream_id, n.at, n.sequence FROM {rows})"
 )
 ADVANCE_TEXTS = (
     "INSERT INTO readings_latesttext AS l "
@@ -59,14 +79,8 @@ TEXT_COLUMNS = (
     *(("metric_id", "int8"), ("at", "timestamptz"), ("sequence", "int8"), ("origin", "int2")),
     *(("revised", "bool"), ("text", "text"), ("flag", "bool")),
 )
-
-
-class Newest(NamedTuple):
-    """The newest number of a slot; `at` as the engine has it."""
-
-    at: Any
-    sequence: int
-    value: float
+Gone = tuple[int, datetime, int]
+"""Position, time and number of a value that was taken out."""
 
 
 def advance(engine: Engine, batch: Batch) -> None:
@@ -75,21 +89,43 @@ def advance(engine: Engine, batch: Batch) -> None:
     changed = dict(_changed(known, batch.known_rows, overlay))
     if changed:  # a record that was merged fills other slots than before
         _lock_rows({stream for stream, *_ in changed})
-        engine.execute_many(FORGET_ROWS, ROW_COLUMNS[:3], sorted(changed))
+        engine.execute_many(EMPTY_ROWS, ROW_COLUMNS[:3], sorted(changed))
     kinds = [(key, (key[0], filled_of(record))) for key, record in changed.items()]
-    rows = {kind: key for key, kind in sorted([*kinds, *batch.kinds(leaving=known)])}
+    kinds += _leading(batch, known)
+    rows: dict[Kind, Key] = {kind: key for key, kind in sorted(kinds)}
     if rows:
+        exact = not engine.transactional
         records = [
-            (*key, filled, *(changed.get(key) or batch.rows[key]))
+            (*key, filled, *(changed.get(key) or batch.rows[key]), exact)
             for (_, filled), key in sorted(rows.items())
         ]
         engine.execute_many(ADVANCE_ROWS, ROW_COLUMNS, records)
+        if not exact:
+            spans = {kind: (at, _hour_after(engine, at)) for kind, (_, at, _) in rows.items()}
+            batch.memory.follow(spans)
     texts: dict[int, Record] = {}
     for (metric, at, sequence), record in _changed(batch.texts, batch.known_texts, overlay_text):
         origin, revised, text, flag = record
         texts[metric] = (metric, at, sequence, origin, bool(revised), text, flag)
     if texts:
         engine.execute_many(ADVANCE_TEXTS, TEXT_COLUMNS, [texts[one] for one in sorted(texts)])
+
+
+def _leading(batch: Batch, known: Mapping[Key, Record]) -> list[tuple[Key, Kind]]:
+    """Of each kind of new row the newest, unless it only follows what stands."""
+    followed = batch.memory.followed
+    kinds = batch.kinds(leaving=known)
+    if not followed:
+        return list(kinds)
+    return [
+        (key, kind)
+        for key, kind in kinds
+        if (span := followed.get(kind)) is None or not span[0] <= key[1] < span[1]
+    ]
+
+
+def _hour_after(engine: Engine, at: Any) -> Any:
+    return engine.instant(engine.moment(at) + HOUR)
 
 
 def _changed(
@@ -105,54 +141,6 @@ def _changed(
                 continue
             record = (record[0], *after)
         yield key, record
-
-
-def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
-    """See `ReadingStore.latest`."""
-    wanted, params = engine.relation("k", [("id", "int8")], [[metric] for metric in metrics])
-    number = f"CASE s.position {' '.join(f'WHEN {n} THEN l.v{n}' for n in range(1, SLOTS + 1))} END"
-    rows = engine.query(
-        f"SELECT m.id, m.data_type, l.at, l.sequence, {number}, l.origin, l.revised & {_BIT}, "
-        "t.at, t.sequence, t.text, t.flag, t.origin, t.revised "
-        f"FROM {wanted} JOIN devices_metric m ON m.id = k.id "
-        "LEFT JOIN readings_slot s ON s.metric_id = m.id "
-        f"LEFT JOIN readings_latestrow l ON l.stream_id = s.stream_id AND l.filled & {_BIT} <> 0 "
-        "LEFT JOIN readings_latesttext t ON t.metric_id = m.id",
-        params,
-    )
-    found: dict[int, Reading] = {}
-    for metric, data_type, *stored in rows:
-        if data_type in (DataType.FLOAT, DataType.INTEGER):
-            at, sequence, number, origin, revised = stored[:5]
-            value = value_of(data_type, number, None, None)
-        else:
-            at, sequence, text, flag, origin, revised = stored[5:]
-            value = value_of(data_type, None, text, flag)
-        if value is None:
-            continue
-        moment, other = engine.moment(at), found.get(metric)
-        if other is None or (moment, sequence) > (other.at, other.sequence):
-            found[metric] = Reading(
-                metric, moment, sequence, value, ORIGIN_OF[origin], bool(revised)
-            )
-    return found
-
-
-def newest_numbers(engine: Engine, streams: Collection[int]) -> dict[int, list[Newest | None]]:
-    """What stands as the newest number of each slot of streams; None: nothing."""
-    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(streams)])
-    rows = engine.query(
-        f"SELECT k.owner, l.at, l.sequence, {', '.join(f'l.{name}' for name in NUMBERS)} "
-        f"FROM {wanted} JOIN readings_latestrow l ON l.stream_id = k.owner "
-        "ORDER BY l.at, l.sequence",
-        params,
-    )
-    found: dict[int, list[Newest | None]] = {stream: [None] * SLOTS for stream in streams}
-    for stream, at, sequence, *values in rows:
-        for slot, value in enumerate(values):
-            if value is not None:
-                found[stream][slot] = Newest(at, sequence, value)
-    return found
 
 
 def lock(metrics: Collection[int], places: Mapping[int, Place]) -> None:
@@ -171,41 +159,102 @@ def retract(engine: Engine, removed: Sequence[Sample], places: Mapping[int, Plac
     """Where the newest reading has gone, the newest one that is left takes its place."""
     metrics = {metric for sample in removed for metric in sample.values}
     texts = LatestText.objects.in_bulk(metrics)
-    gone: dict[Key, dict[int, int]] = defaultdict(dict)
+    gone: dict[int, set[Gone]] = defaultdict(set)
     for sample in removed:
         for metric, value in sample.values.items():
             place = places[metric]
             if isinstance(value, (str, bool)):
                 _retract_text(engine, texts.get(metric), sample)
             elif place.stream is not None:
-                gone[place.stream, sample.at, sample.sequence][metric] = place.position
-    for row in LatestRow.objects.filter(stream__in={stream for stream, *_ in gone}):
-        positions = gone.get((row.stream_id, row.at, row.sequence))
-        if positions:
-            _retract_numbers(engine, row, positions)
+                gone[place.stream].add((place.position, sample.at, sample.sequence))
+    changed = {
+        row.stream_id: gone[row.stream_id]
+        for row in LatestRow.objects.filter(stream__in=gone)
+        if any(_stands(row, at, sequence) for _, at, sequence in gone[row.stream_id])
+    }
+    if not changed:
+        return
+    _look_up(engine, changed)
+    engine.change("UPDATE readings_watermark SET slots_gone = slots_gone + 1 WHERE id = 1")
+    if engine.transactional:
+        transaction.on_commit(partial(_look_again, engine, changed.keys()), robust=True)
 
 
-def _retract_numbers(engine: Engine, row: LatestRow, gone: Mapping[int, int]) -> None:
-    """Metrics whose number has gone, by position; what else the row fills stays as it is."""
-    LatestRow.objects.filter(stream=row.stream_id, filled=row.filled).delete()
-    left = [
-        None if position in gone.values() else getattr(row, name)
-        for position, name in enumerate(NUMBERS, start=1)
-    ]
-    records = []
-    if filled := filled_of(left):
-        at, revised = engine.instant(row.at), row.revised & filled
-        records.append((row.stream_id, at, row.sequence, filled, row.origin, revised, *left))
-    for metric, position in gone.items():
-        reading = _newest(engine, metric, row.at)
-        if reading is not None:
-            numbers: list[float | None] = [None] * SLOTS
-            numbers[position - 1] = float(reading.value)
-            bit = 1 << (position - 1)
-            at, origin = engine.instant(reading.at), ORIGINS[reading.origin]
-            revised = bit if reading.revised else 0
-            records.append((row.stream_id, at, reading.sequence, bit, origin, revised, *numbers))
+def _stands(row: LatestRow, at: datetime, sequence: int) -> bool:
+    """Whether what is newest of a kind, or follows that, may have been this row."""
+    return (row.at, row.sequence) == (at, sequence) or (at >= row.at and not row.exact)
+
+
+def _look_again(engine: Engine, streams: Collection[int]) -> None:
+    """Once every writer is done that remembers what stood before."""
+    with transaction.atomic():
+        engine.hold_closed()
+        _lock_rows(streams)
+        _look_up(engine, dict.fromkeys(streams, ()))
+
+
+def _look_up(engine: Engine, streams: Mapping[int, Collection[Gone]]) -> None:
+    """Let the newest readings of streams be what the rows say, or stood before without the `gone`.
+
+    What stood before is all that is known of readings which are no longer kept.
+    """
+    before = newest_rows(engine, streams)
+    slots = Slot.objects.filter(stream__in=streams).order_by("stream_id", "position")
+    rows: dict[Key, dict[int, Newest]] = defaultdict(dict)
+    for metric, stream, position in slots.values_list("metric_id", "stream_id", "position"):
+        left = [
+            row
+            for row in before.get(stream, ())
+            if (position, engine.moment(row[0]), row[1]) not in streams[stream]
+        ]
+        there = [_newest_number(engine, metric), newest_of_slot(left, position)]
+        known = [one for one in there if one is not None]
+        if known:
+            newest = max(known, key=itemgetter(0, 1))
+            rows[stream, newest.at, newest.sequence][position] = newest
+    LatestRow.objects.filter(stream__in=streams).delete()
+    exact = not engine.transactional
+    records = [(*key, *_together(some), exact) for key, some in sorted(rows.items())]
     engine.execute_many(ADVANCE_ROWS, ROW_COLUMNS, records)
+
+
+def _newest_number(engine: Engine, metric: int) -> Newest | None:
+    """What the rows say."""
+    reading = _newest(engine, metric, _END)
+    if reading is None:
+        return None
+    at, origin = engine.instant(reading.at), ORIGINS[reading.origin]
+    return Newest(at, reading.sequence, origin, int(reading.revised), float(reading.value))
+
+
+def _together(slots: Mapping[int, Newest]) -> Record:
+    """Slots of one row, by position, as (filled, origin, revised, v1 … v8)."""
+    values = [slots[position].value if position in slots else None for position in _POSITIONS]
+    revised = sum(1 << (position - 1) for position, one in slots.items() if one.revised)
+    origin = next(iter(slots.values())).origin
+    return (filled_of(values), origin, revised, *values)
+
+
+def settle(engine: Engine, until: datetime) -> None:
+    """Enter what follows the newest rows of kinds from before an instant: its rows may go then."""
+    chosen = ", ".join(f"r.{name}" for name in CHANGING[2:])
+    rows = engine.query(
+        f"SELECT l.stream_id, r.at, r.sequence, l.filled, {chosen}, l.exact "
+        f"FROM readings_latestrow l {following(engine)} WHERE l.at < %s AND {IS_NEWER} "
+        "ORDER BY l.stream_id, l.filled",
+        [engine.instant(until)],
+    )
+    for start in range(0, len(rows), engine.batch):
+        engine.execute_many(ADVANCE_ROWS, ROW_COLUMNS, rows[start : start + engine.batch])
+
+
+def hand_over(engine: Engine, *, exact: bool) -> None:
+    """Before the rows of another engine count: `exact` says whether that one looks among no rows.
+
+    `engine` is that of the books; nobody may write meanwhile.
+    """
+    settle(engine, _END)
+    engine.change("UPDATE readings_latestrow SET exact = %s", [exact])
 
 
 def _retract_text(engine: Engine, text: LatestText | None, gone: Sample) -> None:

@@ -1,7 +1,8 @@
 """Where each metric's values stand. Slots are given on first use and never given twice.
 
 A place is remembered once the transaction that read it is committed: one that is undone would
-leave a slot that is given to another metric next. Places are forgotten when any metric is deleted.
+leave a slot that is given to another metric next. All is forgotten when any metric is deleted, and
+when a newest reading is taken out.
 """
 
 # ruff: noqa: S608 - SQL is put together from constants of this package; values are parameters
@@ -19,6 +20,9 @@ from devices.readings.models import SLOTS, Slot, Stream
 from devices.readings.store.base import UnknownMetric
 from devices.readings.store.engine import Engine
 
+Kind = tuple[int, int]
+"""A stream, and which of its slots a row fills, a bit for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -31,11 +35,13 @@ class Place:
 
 @dataclass(slots=True)
 class Memory:
-    """What was seen since the last metric went, of one database."""
+    """What was seen since the last metric, or newest reading, went; of one database."""
 
     slots_gone: int | None
     places: dict[int, Place] = field(default_factory=dict)
     shapes: dict[tuple[int, ...], Shape] = field(default_factory=dict)
+    followed: dict[Kind, tuple[Any, Any]] = field(default_factory=dict)
+    """By kind of row: from when until when the newest one is looked up among the rows."""
 
     def keep(self, places: Mapping[int, Place], shapes: Mapping[tuple[int, ...], Shape]) -> None:
         """Remember what cannot change, once the transaction that found it is committed.
@@ -51,6 +57,16 @@ class Memory:
 
         if lasting:
             transaction.on_commit(keep)
+
+    def follow(self, spans: Mapping[Kind, tuple[Any, Any]]) -> None:
+        """Remember until when newer rows of these kinds follow, once that is committed."""
+
+        def follow() -> None:
+            for kind, span in spans.items():
+                if kind not in self.followed or self.followed[kind] < span:
+                    self.followed[kind] = span
+
+        transaction.on_commit(follow)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,6 +103,17 @@ class PostgresqlEngine(SqlRows):
             f"WHERE {condition} OFFSET 0) AS {alias}"
         )
 
+    def newest_of(self, table: str, alias: str, condition: str) -> str:
+        """A walk in the index from its end, for each."""
+        return (
+            f"LEFT JOIN LATERAL (SELECT {alias}.* FROM {table} {alias} WHERE {condition} "
+            f"ORDER BY {alias}.at DESC, {alias}.sequence DESC LIMIT 1) AS {alias} ON true"
+        )
+
+    def hour_after(self, column: str) -> str:
+        """An interval."""
+        return f"({column} + interval '1 hour')"
+
     def insert(
         self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
     ) -> dict[Key, Record]:

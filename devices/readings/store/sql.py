@@ -32,7 +32,6 @@ from devices.readings.store import (
     dropping,
     integrating,
     lines,
-    newest,
     ranking,
     reading,
     recalling,
@@ -40,6 +39,7 @@ from devices.readings.store import (
     writing,
 )
 from devices.readings.store.engine import Engine
+from devices.readings.store.latest import latest
 from devices.readings.store.tables import ROWS, TEXTS
 
 
@@ -81,7 +81,7 @@ class SqlStore:
 
     def latest(self, metrics: Collection[int]) -> Mapping[int, Reading]:
         """The newest reading of each metric by its own time."""
-        return newest.latest(self.engine, metrics)
+        return latest(self.engine, metrics)
 
     def history(self, request: HistoryRequest) -> Sequence[Reading]:
         """One page of a metric's readings."""

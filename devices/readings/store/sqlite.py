@@ -66,6 +66,18 @@ class SqliteEngine(SqlRows):
         """SQLite keeps CROSS JOIN in the order in which it is written."""
         return f"CROSS JOIN {table} {alias} ON {condition}"
 
+    def newest_of(self, table: str, alias: str, condition: str) -> str:
+        """By the row's number: SQLite has no LATERAL."""
+        return (
+            f"LEFT JOIN {table} {alias} ON {alias}.rowid = ("
+            f"SELECT {alias}.rowid FROM {table} {alias} WHERE {condition} "
+            f"ORDER BY {alias}.at DESC, {alias}.sequence DESC LIMIT 1)"
+        )
+
+    def hour_after(self, column: str) -> str:
+        """Milliseconds."""
+        return f"({column} + {_HOUR_MS})"
+
     def execute_many(
         self, sql: str, columns: Sequence[tuple[str, str]], rows: Sequence[Record]
     ) -> None:

@@ -18,6 +18,7 @@ from devices.readings.moving.move import Pass, writers_held
 from devices.readings.moving.pages import Carrier
 from devices.readings.store import store_at
 from devices.readings.store.clickhouse import Server
+from devices.readings.store.newest import hand_over
 
 DATABASE = "database"
 PASSES = 5
@@ -75,8 +76,10 @@ class Command(BaseCommand):
         )
 
     def _switch(self, move: Move, target: Address | None) -> None:
-        with writers_held(store_at(None).engine):
+        books = store_at(None).engine
+        with writers_held(books):
             self._say_of(1, move.run())
+            hand_over(books, exact=target is not None)
             url = "the address you gave" if target else "nothing (remove it)"
             self.stdout.write(
                 f"Both are equal, and nobody writes. Set READINGS_URL to {url}, start the site's "

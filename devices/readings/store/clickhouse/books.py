@@ -53,6 +53,14 @@ class BookedEngine(Engine):
         """Of a table in the books."""
         return self.books.for_each(table, alias, condition)
 
+    def newest_of(self, table: str, alias: str, condition: str) -> str:
+        """Of a table in the books."""
+        return self.books.newest_of(table, alias, condition)
+
+    def hour_after(self, column: str) -> str:
+        """Of a column in the books."""
+        return self.books.hour_after(column)
+
     def execute_many(
         self, sql: str, columns: Sequence[tuple[str, str]], rows: Sequence[Record]
     ) -> None:

@@ -27,7 +27,7 @@ from devices.readings.store.clickhouse.summing import of_readings
 from devices.readings.store.clickhouse.tiers import by_owner, held
 from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import Batch
-from devices.readings.store.newest import newest_numbers
+from devices.readings.store.latest import Newest, newest_numbers
 from devices.readings.store.tables import Key, Owned, Record
 
 
@@ -68,12 +68,16 @@ def _committed_rows(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Re
         key: (
             revised,
             *(
-                _committed(key, value, *(there or (None, None, None)))
+                _committed(key, value, *_of(there))
                 for value, there in zip(values, newest[key[0]], strict=True)
             ),
         )
         for key, (revised, *values) in known.items()
     }
+
+
+def _of(newest: Newest | None) -> tuple[Any, Any, Any]:
+    return (newest.at, newest.sequence, newest.value) if newest else (None, None, None)
 
 
 def _committed_texts(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Record]:
