@@ -12,7 +12,7 @@ from devices.readings.store import get_store
 def latest_of_devices(
     device_ids: Collection[int],
 ) -> dict[int, list[tuple[Metric, Reading | None]]]:
-    """Each device's metrics in their order with their newest reading, in two queries.
+    """Each device's metrics in their order with their newest reading, in a few queries.
 
     Every asked device is there; a metric that was never heard has None.
     """
