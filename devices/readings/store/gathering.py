@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import cache
+from itertools import chain, pairwise
 from math import hypot
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
 
 from devices.readings.instants import to_millisecond
@@ -31,7 +32,10 @@ _NUMBERS = {float, int}
 _LARGEST_WHOLE = 2.0**53 - 1
 """Up to here a double is one whole number only: beyond, some are rounded to others."""
 _EMPTY: Record = (None,) * len(NUMBERS)
-_IDENTITY = attrgetter("device", "at", "sequence")
+_IDENTITY = itemgetter(0, 1, 2)
+"""(device, at, sequence) of a sample."""
+_FROM_THE_LEAST = (itemgetter(2), itemgetter(1), itemgetter(0))
+"""The same one by one: sorting three times by one of them is faster than once by all."""
 
 
 Placed = tuple[Shape, Sample] | tuple[None, Record]
@@ -69,16 +73,20 @@ class Batch:
         """Where a metric of the batch stands."""
         return self.places.get(metric) or self.memory.places[metric]
 
-    def kinds(self, leaving: Container[Key]) -> Iterator[tuple[Key, Kind]]:
-        """The newest row of each kind, perhaps with some older ones; without those `leaving`."""
-        keys = [key for key in self.rows if key not in leaving] if leaving else list(self.rows)
-        placed = [self.rows.behind[key] for key in keys]
-        newest = dict(zip([shape for shape, _ in placed], keys, strict=True))
-        yield from ((key, (key[0], shape.filled)) for shape, key in newest.items() if shape)
+    def leading(self, leaving: Container[Key]) -> Iterator[tuple[Key, Kind, Shape | None]]:
+        """The newest row of each kind, perhaps with some older ones, and its shape if it has one.
+
+        Without those `leaving` and those that only follow what stands.
+        """
+        behind = self.rows.behind.items()
+        newest = {shape: key for key, (shape, _) in behind if key not in leaving}
+        for shape, key in newest.items():
+            if shape and not shape.is_followed_at(key[1]):
+                yield key, (key[0], shape.filled), shape
         if None in newest:
-            for key, one in zip(keys, placed, strict=True):
-                if one[0] is None:
-                    yield key, (key[0], filled_of(one[1]))
+            for key, (shape, record) in behind:
+                if shape is None and key not in leaving:
+                    yield key, (key[0], filled_of(record)), None
 
     def outcome(self, engine: Engine) -> WriteResult:
         """Which values were new and which revised, by what the tables held before."""
@@ -134,10 +142,8 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     known = memory(mark.slots_gone)
     batch = Batch(merged, memory=known)
     shapes = _shapes(engine, batch, known)
-    for sample, shape in zip(merged, shapes, strict=True):
-        if shape.device != sample.device:
-            metric = next(iter(sample.values))
-            raise UnknownMetric(f"Metric {metric} is not one of device {sample.device}.")
+    if [shape.device for shape in shapes] != [sample.device for sample in merged]:
+        raise _strange(merged, shapes)
     pairs = list(zip(shapes, merged, strict=True))
     values = list(chain.from_iterable([sample.values.values() for sample in merged]))
     if not _are_numbers(values) or any([shape.stream is None for shape in shapes]):  # noqa: C419
@@ -155,6 +161,14 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
         }
     )
     return batch
+
+
+def _strange(samples: Sequence[Sample], shapes: Sequence[Shape]) -> UnknownMetric:
+    """What is wrong where not every sample is of the device whose metrics it speaks of."""
+    pairs = zip(samples, shapes, strict=True)
+    sample = next(sample for sample, shape in pairs if shape.device != sample.device)
+    metric = next(iter(sample.values))
+    return UnknownMetric(f"Metric {metric} is not one of device {sample.device}.")
 
 
 def _are_numbers(values: Collection[Value]) -> bool:
@@ -184,16 +198,17 @@ def _merged(samples: Sequence[Sample]) -> list[Sample]:
     full = [sample for sample in samples if sample.values]
     if any([sample.at.microsecond % 1000 for sample in full]):  # noqa: C419 - faster
         full = [sample._replace(at=to_millisecond(sample.at)) for sample in full]
-    merged = dict(zip(map(_IDENTITY, full), full, strict=True))
-    if len(merged) < len(full):
-        merged = {}
+    for part in _FROM_THE_LEAST:
+        full.sort(key=part)
+    if any(_IDENTITY(one) == _IDENTITY(other) for one, other in pairwise(full)):
+        merged: list[Sample] = []
         for sample in full:
-            key = _IDENTITY(sample)
-            twin = merged.get(key)
-            if twin is not None:
-                sample = twin._replace(values={**twin.values, **sample.values})
-            merged[key] = sample
-    return [merged[key] for key in sorted(merged)]
+            if merged and _IDENTITY(merged[-1]) == _IDENTITY(sample):
+                merged[-1] = merged[-1]._replace(values={**merged[-1].values, **sample.values})
+            else:
+                merged.append(sample)
+        return merged
+    return full
 
 
 def _give_slots(engine: Engine, batch: Batch) -> None:
@@ -225,7 +240,13 @@ def _shape_of(metrics: tuple[int, ...], places: Mapping[int, Place]) -> Shape:
         if stream is not None:
             order[places[metric].position - 1] = number
     filled = sum(1 << slot for slot, number in enumerate(order) if number)
-    return Shape(device, stream, filled, itemgetter(*order))
+    return Shape(device, stream, filled, _arranging(*order))
+
+
+@cache
+def _arranging(*order: int) -> Callable[[Record], Record]:
+    """Shared by all shapes of one order: what is few stays where the machine finds it fast."""
+    return itemgetter(*order)
 
 
 def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:

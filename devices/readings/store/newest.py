@@ -17,11 +17,10 @@ whoever remembers forgets, and once those who did not know yet are done, it is l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import itemgetter
-from typing import Any
 
 from django.db import transaction
 
@@ -39,7 +38,7 @@ from devices.readings.store.latest import (
     newest_rows,
 )
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
-from devices.readings.store.places import Kind, Place
+from devices.readings.store.places import Kind, Place, Shape
 from devices.readings.store.reading import history
 from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record
 
@@ -90,8 +89,9 @@ def advance(engine: Engine, batch: Batch) -> None:
     if changed:  # a record that was merged fills other slots than before
         _lock_rows({stream for stream, *_ in changed})
         engine.execute_many(EMPTY_ROWS, ROW_COLUMNS[:3], sorted(changed))
+    leading = list(batch.leading(leaving=known))
     kinds = [(key, (key[0], filled_of(record))) for key, record in changed.items()]
-    kinds += _leading(batch, known)
+    kinds += [(key, kind) for key, kind, _ in leading]
     rows: dict[Kind, Key] = {kind: key for key, kind in sorted(kinds)}
     if rows:
         exact = not engine.transactional
@@ -101,8 +101,7 @@ def advance(engine: Engine, batch: Batch) -> None:
         ]
         engine.execute_many(ADVANCE_ROWS, ROW_COLUMNS, records)
         if not exact:
-            spans = {kind: (at, _hour_after(engine, at)) for kind, (_, at, _) in rows.items()}
-            batch.memory.follow(spans)
+            transaction.on_commit(partial(_follow, engine, leading))
     texts: dict[int, Record] = {}
     for (metric, at, sequence), record in _changed(batch.texts, batch.known_texts, overlay_text):
         origin, revised, text, flag = record
@@ -111,21 +110,10 @@ def advance(engine: Engine, batch: Batch) -> None:
         engine.execute_many(ADVANCE_TEXTS, TEXT_COLUMNS, [texts[one] for one in sorted(texts)])
 
 
-def _leading(batch: Batch, known: Mapping[Key, Record]) -> list[tuple[Key, Kind]]:
-    """Of each kind of new row the newest, unless it only follows what stands."""
-    followed = batch.memory.followed
-    kinds = batch.kinds(leaving=known)
-    if not followed:
-        return list(kinds)
-    return [
-        (key, kind)
-        for key, kind in kinds
-        if (span := followed.get(kind)) is None or not span[0] <= key[1] < span[1]
-    ]
-
-
-def _hour_after(engine: Engine, at: Any) -> Any:
-    return engine.instant(engine.moment(at) + HOUR)
+def _follow(engine: Engine, leading: Iterable[tuple[Key, Kind, Shape | None]]) -> None:
+    for (_, at, _), _, shape in leading:
+        if shape:
+            shape.follow(at, engine.instant(engine.moment(at) + HOUR))
 
 
 def _changed(

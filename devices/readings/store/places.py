@@ -40,8 +40,6 @@ class Memory:
     slots_gone: int | None
     places: dict[int, Place] = field(default_factory=dict)
     shapes: dict[tuple[int, ...], Shape] = field(default_factory=dict)
-    followed: dict[Kind, tuple[Any, Any]] = field(default_factory=dict)
-    """By kind of row: from when until when the newest one is looked up among the rows."""
 
     def keep(self, places: Mapping[int, Place], shapes: Mapping[tuple[int, ...], Shape]) -> None:
         """Remember what cannot change, once the transaction that found it is committed.
@@ -58,18 +56,8 @@ class Memory:
         if lasting:
             transaction.on_commit(keep)
 
-    def follow(self, spans: Mapping[Kind, tuple[Any, Any]]) -> None:
-        """Remember until when newer rows of these kinds follow, once that is committed."""
 
-        def follow() -> None:
-            for kind, span in spans.items():
-                if kind not in self.followed or self.followed[kind] < span:
-                    self.followed[kind] = span
-
-        transaction.on_commit(follow)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Shape:
     """What samples of the same metrics have in common: whose they are and where they stand."""
 
@@ -80,6 +68,17 @@ class Shape:
     """One bit for each slot of that stream."""
     arrange: Callable[[tuple[Any, ...]], tuple[Any, ...]]
     """(None, *values) as the eight slots of that stream."""
+    followed: tuple[Any, Any] | None = None
+    """From when until when rows of its kind only follow the newest one that is entered."""
+
+    def is_followed_at(self, at: Any) -> bool:
+        """Whether a row of this time only follows, so that it is found among the rows."""
+        return self.followed is not None and self.followed[0] <= at < self.followed[1]
+
+    def follow(self, since: Any, until: Any) -> None:
+        """Remember from when until when rows only follow; what is older than known is none."""
+        if self.followed is None or self.followed[0] < since:
+            self.followed = since, until
 
 
 _MOST_SHAPES = 200_000
