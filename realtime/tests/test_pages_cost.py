@@ -14,7 +14,7 @@ from realtime.tests import network
 from realtime.way_in import Entry, SourceDetail, register
 
 pytestmark = pytest.mark.django_db
-MOST = 15
+MOST = 17
 
 
 def cost(client: Client, address: str) -> int:

@@ -26,7 +26,7 @@ from devices.readings.api.base import (
     ReadingsView,
 )
 from devices.readings.instants import from_ms, to_millisecond, to_ms
-from devices.readings.queries import latest_of_devices
+from devices.readings.queries import ever_heard, latest_of_devices
 from devices.readings.represent import iso
 from devices.readings.samples import HistoriesRequest, HistoryRequest, Reading
 from devices.readings.serializers import (
@@ -176,7 +176,7 @@ class LatestView(ReadingsView):
 
     def get_queryset(self) -> QuerySet[Metric]:
         """The caller's metrics that were ever heard, device by device. Raises NotFound."""
-        metrics = Metric.objects.visible_to(self.request.user).filter(latest__isnull=False)
+        metrics = ever_heard(Metric.objects.visible_to(self.request.user))
         slug = self.request.query_params.get("community")
         if slug is not None:
             community = Community.objects.visible_to(self.request.user).filter(slug=slug).first()
