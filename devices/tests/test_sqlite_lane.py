@@ -101,7 +101,7 @@ def test_a_forked_child_does_not_keep_its_parents_place(tmp_path: Path) -> None:
         os.read(reading, 1)
         os._exit(0)
     lane.forget()  # what the death of the parent does
-    other = Lane(database, 0.01)
+    other = Lane(database, FOREVER)  # the child lets go as soon as it runs
     other.enter()
     other.close()
     os.close(reading)
