@@ -185,6 +185,14 @@ class Engine(Rows):
     def for_each(self, table: str, alias: str, condition: str) -> str:
         """SQL: join, for each row so far, the few rows of a big table that its index finds."""
 
+    def within(self, column: str, since: Any, until: Any = None) -> tuple[str, list[Any]]:
+        """SQL: AND that an instant of a big table lies in [since, until], where it helps to say so.
+
+        Beside a condition that says it already, in terms of other rows. Without `until`: from
+        `since` on.
+        """
+        return "", []
+
     @abstractmethod
     def newest_of(self, table: str, alias: str, condition: str) -> str:
         """SQL: join, to each row so far, the newest row that the index of a table of the books'

@@ -46,13 +46,13 @@ NewestRow = tuple[Any, ...]
 """(at, sequence, origin, revised, v1 … v8), `revised` with a bit for each slot."""
 
 
-def following(engine: Engine) -> str:
+def following(engine: Engine, since: str = "") -> str:
     """SQL: join, to each kind's row `l`, the newest row `r` of the kind less than an hour after it.
 
     Where `IS_NEWER` does not say that it is newer, it is the same.
     """
     condition = _FOLLOWS.format(hour_later=engine.hour_after("l.at"))
-    return engine.newest_of(ROWS.name, "r", condition)
+    return engine.newest_of(ROWS.name, "r", condition + since)
 
 
 def latest(engine: Engine, metrics: Collection[int]) -> dict[int, Reading]:
@@ -110,10 +110,11 @@ def newest_rows(engine: Engine, streams: Collection[int]) -> dict[int, list[Newe
     if not streams:
         return {}
     wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(streams)])
+    kinds = f"{wanted} JOIN readings_latestrow l ON l.stream_id = k.owner"
+    since, bounds = _since(engine, kinds, params)
     rows = engine.many(
-        f"SELECT l.stream_id, {_NEWEST} FROM {wanted} "
-        f"JOIN readings_latestrow l ON l.stream_id = k.owner {following(engine)}",
-        params,
+        f"SELECT l.stream_id, {_NEWEST} FROM {kinds} {following(engine, since)}",
+        [*params, *bounds],
     )
     found: dict[int, list[NewestRow]] = {}
     for stream, *row in rows:
@@ -122,6 +123,17 @@ def newest_rows(engine: Engine, streams: Collection[int]) -> dict[int, list[Newe
         if len(some) > 1:
             some.sort(key=itemgetter(0, 1), reverse=True)
     return found
+
+
+def _since(engine: Engine, kinds: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
+    """SQL: AND that what follows these kinds' rows is no older than all of them.
+
+    To ask for that takes less time than to look into every month.
+    """
+    if not (engine.transactional and engine.whole_months):
+        return "", []
+    ((since,),) = engine.many(f"SELECT min(l.at) FROM {kinds}", params)
+    return ("", []) if since is None else engine.within("r.at", since)
 
 
 def newest_of_slot(rows: Iterable[NewestRow], position: int) -> Newest | None:

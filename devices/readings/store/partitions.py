@@ -66,7 +66,7 @@ def ensure(table: str, months: Collection[Month]) -> None:
     if not unsure:
         return
     with connection.cursor() as cursor:
-        cursor.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+        cursor.execute(f"LOCK TABLE ONLY {table} IN ROW EXCLUSIVE MODE")
     missing = unsure - set(existing(table))
     if missing:
         _make(table, sorted(missing))

@@ -103,6 +103,12 @@ class PostgresqlEngine(SqlRows):
             f"WHERE {condition} OFFSET 0) AS {alias}"
         )
 
+    def within(self, column: str, since: Any, until: Any = None) -> tuple[str, list[Any]]:
+        """Months outside are not planned, locked or opened: as fast with years of them."""
+        if until is None:
+            return f" AND {column} >= %s", [since]
+        return f" AND {column} >= %s AND {column} <= %s", [since, until]
+
     def newest_of(self, table: str, alias: str, condition: str) -> str:
         """A walk in the index from its end, for each."""
         return (
@@ -150,6 +156,7 @@ class PostgresqlEngine(SqlRows):
         """
         owner, at, _ = table.key
         owners, instants = [key[0] for key in keys], [key[1] for key in keys]
+        within, bounds = self._within(keys)
         first = dict(zip(reversed(owners), reversed(instants), strict=True))
         last = dict(zip(owners, instants, strict=True))
         spans = [(one, since, last[one]) for one, since in first.items()]
@@ -159,9 +166,9 @@ class PostgresqlEngine(SqlRows):
             cursor.execute(
                 f"SELECT {chosen} FROM unnest({arrays(kinds)}) AS k(owner, since, until) "
                 f"CROSS JOIN LATERAL (SELECT * FROM {table.name} t WHERE t.{owner} = k.owner "
-                f"AND t.{at} >= k.since AND t.{at} <= k.until LIMIT {len(keys)}) AS stored "
+                f"AND t.{at} >= k.since AND t.{at} <= k.until{within} LIMIT {len(keys)}) AS stored "
                 f"LIMIT {len(keys)}",
-                columns_of(spans, kinds),
+                [*columns_of(spans, kinds), *bounds],
             )
             return {row[:3]: row[3:] for row in cursor.fetchall()}
 
@@ -201,10 +208,11 @@ class PostgresqlEngine(SqlRows):
         columns = ", ".join(f"t.{column}" for column, _ in _changing(table))
         order = ", ".join(f"t.{column}" for column in table.key)
         key = ", ".join(table.key)
+        within, bounds = self._within(keys)
         cursor.execute(
             f"SELECT {columns} FROM unnest({arrays(table.types[:3])}) AS k({key}) "
-            f"JOIN {table.name} t USING ({key}) ORDER BY {order} {suffix}",
-            columns_of(keys, table.types[:3]),
+            f"JOIN {table.name} t USING ({key}) WHERE true{within} ORDER BY {order} {suffix}",
+            [*columns_of(keys, table.types[:3]), *bounds],
         )
         return {row[:3]: row[3:] for row in cursor.fetchall()}
 
@@ -218,14 +226,19 @@ class PostgresqlEngine(SqlRows):
         columns = _changing(table)
         names = ", ".join(column for column, _ in columns)
         assignments = ", ".join(f"{column} = n.{column}" for column, _ in columns[3:])
-        where = " AND ".join(f"t.{column} = n.{column}" for column in table.key)
+        same = " AND ".join(f"t.{column} = n.{column}" for column in table.key)
+        within, bounds = self._within([key for key, _ in records])
         with self._cursor() as cursor:
             kinds = [kind for _, kind in columns]
             cursor.execute(
                 f"UPDATE {table.name} t SET {assignments} "
-                f"FROM unnest({arrays(kinds)}) AS n({names}) WHERE {where}",
-                columns_of([(*key, *values) for key, values in records], kinds),
+                f"FROM unnest({arrays(kinds)}) AS n({names}) WHERE {same}{within}",
+                [*columns_of([(*key, *values) for key, values in records], kinds), *bounds],
             )
+
+    def _within(self, keys: Sequence[Key]) -> tuple[str, list[Any]]:
+        """`within`, of the rows `t` that these keys name."""
+        return self.within("t.at", *_span(keys))
 
     def make_room(self, table: str, instants: Collection[datetime]) -> None:
         """Their months' partitions, in a table that has any."""
@@ -270,9 +283,14 @@ class PostgresqlEngine(SqlRows):
 
 def _months(keys: Sequence[Key]) -> set[partitions.Month]:
     """The months in which the keys lie."""
+    ends = {partitions.month_of(at) for at in _span(keys)}
+    return ends if len(ends) == 1 else {partitions.month_of(at) for _, at, _ in keys}
+
+
+def _span(keys: Sequence[Key]) -> tuple[datetime, datetime]:
+    """The first and the last instant of keys."""
     instants = [at for _, at, _ in keys]
-    ends = {partitions.month_of(min(instants)), partitions.month_of(max(instants))}
-    return ends if len(ends) == 1 else {partitions.month_of(at) for at in instants}
+    return min(instants), max(instants)
 
 
 @cache

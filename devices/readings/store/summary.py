@@ -50,11 +50,21 @@ def _from_spans(engine: Engine, spans: Sequence[Owned], owner: str) -> Query:
 def pieces_of_readings(engine: Engine, spans: Sequence[Owned], owner: str) -> Query:
     """Numbers and flags (on is 1) in the spans; `owner` is m.id or m.device_id."""
     source, params = _from_spans(engine, spans, owner)
-    numbers = engine.for_each(
-        ROWS.name, "r", "r.stream_id = s.stream_id AND r.at >= p.since AND r.at < p.until"
+    all_of_them = (
+        engine.instant(min(span.since for _, span in spans)),
+        engine.instant(max(span.until for _, span in spans)),
     )
+    in_months, bounds = engine.within("r.at", *all_of_them)
+    numbers = engine.for_each(
+        ROWS.name,
+        "r",
+        f"r.stream_id = s.stream_id AND r.at >= p.since AND r.at < p.until{in_months}",
+    )
+    in_months, _ = engine.within("t.at", *all_of_them)
     flags = engine.for_each(
-        TEXTS.name, "t", "t.metric_id = m.id AND t.at >= p.since AND t.at < p.until"
+        TEXTS.name,
+        "t",
+        f"t.metric_id = m.id AND t.at >= p.since AND t.at < p.until{in_months}",
     )
     return (
         "SELECT metric_id, bucket, sequence, 1 AS count, v AS minimum, v AS maximum, v AS sum, "
@@ -66,7 +76,7 @@ def pieces_of_readings(engine: Engine, spans: Sequence[Owned], owner: str) -> Qu
         f"CAST(CASE WHEN t.flag THEN 1 ELSE 0 END AS double precision) {source} {flags} "
         "WHERE m.data_type = 'boolean' AND t.flag IS NOT NULL"
         ") AS readings WHERE v IS NOT NULL",
-        [*params, *params],
+        [*params, *bounds, *params, *bounds],
     )
 
 

@@ -73,7 +73,7 @@ taken_out = st.tuples(
 )
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.one_of(written, written, taken_out), min_size=2, max_size=12))
 def test_newest_readings_are_those_of_the_rows(drawn: list[tuple[str, int, Any]]) -> None:
     store = get_store()

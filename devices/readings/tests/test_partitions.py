@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import time_machine
 from django.db import connection, transaction
 
 from devices.readings.retention import prune
-from devices.readings.samples import HistoryRequest, Sample
+from devices.readings.samples import AggregateRequest, HistoryRequest, Received, Sample
 from devices.readings.store import ReadingStore, get_store, partitions
 from devices.readings.store.partitions import Month, existing, month_of
 from devices.readings.store.postgresql import PostgresqlEngine
@@ -183,3 +184,50 @@ def test_nothing_is_compiled_to_ask_years_of_months(store: ReadingStore) -> None
     with connection.cursor() as cursor:
         cursor.execute("SHOW jit")
         assert cursor.fetchone() == ("off",)
+
+
+def months_touched_by(work: Callable[[], object]) -> set[Month]:
+    """The months of which the planner or the executor locked anything; the work is undone."""
+    with transaction.atomic():
+        work()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+                "WHERE l.pid = pg_backend_pid()"
+            )
+            names = [name for (name,) in cursor.fetchall()]
+        transaction.set_rollback(True)
+    found = (re.search(r"_y(\d{4})m(\d{2})", name) for name in names)
+    return {Month(int(one[1]), int(one[2])) for one in found if one}
+
+
+def test_what_is_done_with_a_month_touches_none_before_it(store: ReadingStore) -> None:
+    """A site with years of readings is as fast as a new one."""
+    tank = device()
+    level, mode = metrics(tank, 1)[0].pk, metrics(tank, 1, "text")[0].pk
+    at = datetime(2026, 5, 11, 10, tzinfo=UTC)
+    now = [
+        Sample(tank.pk, at + timedelta(minutes=n), 1, {level: 1.0, mode: "on"}) for n in range(3)
+    ]
+    entries = [Received(9, tank.pk, at, 1, {"field1": "1"})]
+    store.write([*daily(level, tank.pk), *daily(mode, tank.pk, "off")])
+    store.roll_up(NOW)
+    store.write(now, entries)
+    corrected = now[0]._replace(values={level: 2.0, mode: "off"})
+    work: dict[str, Callable[[], object]] = {
+        "written again": lambda: store.write(now, entries),
+        "completed": lambda: store.write(
+            [corrected], [entries[0]._replace(fields={"field2": "2"})]
+        ),
+        "taken out": lambda: store.correct([], now[:1]),
+        "newest": lambda: store.latest([level, mode]),
+        "found by their times": lambda: store.stored([level, mode], [(one.at, 1) for one in now]),
+        "rolled up": lambda: store.roll_up(NOW + timedelta(minutes=1)),
+        "summed": lambda: store.aggregate(
+            AggregateRequest(level, at, at + timedelta(hours=1), timedelta(minutes=5))
+        ),
+    }
+    touched = {name: months_touched_by(one) for name, one in work.items()}
+    assert {name: min(months) for name, months in touched.items()} == dict.fromkeys(
+        work, Month(2026, 5)
+    )

@@ -35,9 +35,9 @@ DAYS = 150  # to the end of May
 NOW = JANUARY + timedelta(days=DAYS)
 
 
-def daily(metric: int, owner: int) -> list[Sample]:
+def daily(metric: int, owner: int, said: str | None = None) -> list[Sample]:
     return [
-        Sample(owner, JANUARY + timedelta(days=day, hours=5), day, {metric: float(day)})
+        Sample(owner, JANUARY + timedelta(days=day, hours=5), day, {metric: said or float(day)})
         for day in range(DAYS)
     ]
 
