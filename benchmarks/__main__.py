@@ -36,6 +36,7 @@ BENCHMARKS = {
     "durable": Benchmark("benchmarks.durable", postgresql=True),
     "gate": Benchmark("benchmarks.gate", postgresql=True),
     "latest": Benchmark("benchmarks.latest", postgresql=True),
+    "months": Benchmark("benchmarks.months", postgresql=True),
     "page": Benchmark("benchmarks.page"),
     "paint": Benchmark("benchmarks.paint"),
     "phase": Benchmark("benchmarks.phase"),
