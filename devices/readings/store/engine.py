@@ -185,13 +185,13 @@ class Engine(Rows):
     def for_each(self, table: str, alias: str, condition: str) -> str:
         """SQL: join, for each row so far, the few rows of a big table that its index finds."""
 
-    def within(self, column: str, since: Any, until: Any = None) -> tuple[str, list[Any]]:
-        """SQL: AND that an instant of a big table lies in [since, until], where it helps to say so.
+    def within(self, column: str, since: Any, until: Any = None) -> str:
+        """SQL: AND that a big table's instant lies in the months of [since, until], or in those
+        from `since` on; nothing where that does not help.
 
-        Beside a condition that says it already, in terms of other rows. Without `until`: from
-        `since` on.
+        It is known already, but in terms of other rows.
         """
-        return "", []
+        return ""
 
     @abstractmethod
     def newest_of(self, table: str, alias: str, condition: str) -> str:

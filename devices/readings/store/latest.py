@@ -111,10 +111,9 @@ def newest_rows(engine: Engine, streams: Collection[int]) -> dict[int, list[Newe
         return {}
     wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(streams)])
     kinds = f"{wanted} JOIN readings_latestrow l ON l.stream_id = k.owner"
-    since, bounds = _since(engine, kinds, params)
+    since = _since(engine, kinds, params)
     rows = engine.many(
-        f"SELECT l.stream_id, {_NEWEST} FROM {kinds} {following(engine, since)}",
-        [*params, *bounds],
+        f"SELECT l.stream_id, {_NEWEST} FROM {kinds} {following(engine, since)}", params
     )
     found: dict[int, list[NewestRow]] = {}
     for stream, *row in rows:
@@ -125,15 +124,15 @@ def newest_rows(engine: Engine, streams: Collection[int]) -> dict[int, list[Newe
     return found
 
 
-def _since(engine: Engine, kinds: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
+def _since(engine: Engine, kinds: str, params: Sequence[Any]) -> str:
     """SQL: AND that what follows these kinds' rows is no older than all of them.
 
     To ask for that takes less time than to look into every month.
     """
     if not (engine.transactional and engine.whole_months):
-        return "", []
+        return ""
     ((since,),) = engine.many(f"SELECT min(l.at) FROM {kinds}", params)
-    return ("", []) if since is None else engine.within("r.at", since)
+    return "" if since is None else engine.within("r.at", since)
 
 
 def newest_of_slot(rows: Iterable[NewestRow], position: int) -> Newest | None:

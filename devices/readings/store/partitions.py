@@ -51,6 +51,10 @@ class Month(NamedTuple):
         return Month(self.year + self.month // 12, self.month % 12 + 1)
 
 
+_LAST = Month(9999, 12)
+"""No instant comes after it."""
+
+
 def month_of(at: datetime) -> Month:
     """The month that holds an aware instant."""
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)
@@ -228,7 +232,23 @@ def name_of(table: str, month: Month) -> str:
 
 def span_of(month: Month) -> tuple[str, str]:
     """SQL: the first instant of a month and that of the next."""
-    return f"'{month.begins:%Y-%m-%d}Z'", f"'{month.following.begins:%Y-%m-%d}Z'"
+    return _begin_of(month), _begin_of(month.following)
+
+
+def _begin_of(month: Month) -> str:
+    return f"'{month.begins.date().isoformat()}Z'"
+
+
+def within(column: str, since: datetime, until: datetime | None) -> str:
+    """SQL: AND that an instant lies in the months of [since, until], or in those from `since` on.
+
+    Said in whole months, without parameters: so statements of a month stay the same, and what is
+    prepared of one leaves the other months out as well.
+    """
+    sql = f" AND {column} >= {_begin_of(month_of(since))}"
+    if until is None or month_of(until) >= _LAST:
+        return sql
+    return f"{sql} AND {column} < {_begin_of(month_of(until).following)}"
 
 
 def _make(table: str, months: Collection[Month]) -> None:

@@ -103,11 +103,9 @@ class PostgresqlEngine(SqlRows):
             f"WHERE {condition} OFFSET 0) AS {alias}"
         )
 
-    def within(self, column: str, since: Any, until: Any = None) -> tuple[str, list[Any]]:
+    def within(self, column: str, since: datetime, until: datetime | None = None) -> str:
         """Months outside are not planned, locked or opened: as fast with years of them."""
-        if until is None:
-            return f" AND {column} >= %s", [since]
-        return f" AND {column} >= %s AND {column} <= %s", [since, until]
+        return partitions.within(column, since, until)
 
     def newest_of(self, table: str, alias: str, condition: str) -> str:
         """A walk in the index from its end, for each."""
@@ -156,7 +154,7 @@ class PostgresqlEngine(SqlRows):
         """
         owner, at, _ = table.key
         owners, instants = [key[0] for key in keys], [key[1] for key in keys]
-        within, bounds = self._within(keys)
+        within = self._within(keys)
         first = dict(zip(reversed(owners), reversed(instants), strict=True))
         last = dict(zip(owners, instants, strict=True))
         spans = [(one, since, last[one]) for one, since in first.items()]
@@ -168,7 +166,7 @@ class PostgresqlEngine(SqlRows):
                 f"CROSS JOIN LATERAL (SELECT * FROM {table.name} t WHERE t.{owner} = k.owner "
                 f"AND t.{at} >= k.since AND t.{at} <= k.until{within} LIMIT {len(keys)}) AS stored "
                 f"LIMIT {len(keys)}",
-                [*columns_of(spans, kinds), *bounds],
+                columns_of(spans, kinds),
             )
             return {row[:3]: row[3:] for row in cursor.fetchall()}
 
@@ -208,11 +206,11 @@ class PostgresqlEngine(SqlRows):
         columns = ", ".join(f"t.{column}" for column, _ in _changing(table))
         order = ", ".join(f"t.{column}" for column in table.key)
         key = ", ".join(table.key)
-        within, bounds = self._within(keys)
+        within = self._within(keys)
         cursor.execute(
             f"SELECT {columns} FROM unnest({arrays(table.types[:3])}) AS k({key}) "
             f"JOIN {table.name} t USING ({key}) WHERE true{within} ORDER BY {order} {suffix}",
-            [*columns_of(keys, table.types[:3]), *bounds],
+            columns_of(keys, table.types[:3]),
         )
         return {row[:3]: row[3:] for row in cursor.fetchall()}
 
@@ -227,16 +225,16 @@ class PostgresqlEngine(SqlRows):
         names = ", ".join(column for column, _ in columns)
         assignments = ", ".join(f"{column} = n.{column}" for column, _ in columns[3:])
         same = " AND ".join(f"t.{column} = n.{column}" for column in table.key)
-        within, bounds = self._within([key for key, _ in records])
+        within = self._within([key for key, _ in records])
         with self._cursor() as cursor:
             kinds = [kind for _, kind in columns]
             cursor.execute(
                 f"UPDATE {table.name} t SET {assignments} "
                 f"FROM unnest({arrays(kinds)}) AS n({names}) WHERE {same}{within}",
-                [*columns_of([(*key, *values) for key, values in records], kinds), *bounds],
+                columns_of([(*key, *values) for key, values in records], kinds),
             )
 
-    def _within(self, keys: Sequence[Key]) -> tuple[str, list[Any]]:
+    def _within(self, keys: Sequence[Key]) -> str:
         """`within`, of the rows `t` that these keys name."""
         return self.within("t.at", *_span(keys))
 

@@ -71,14 +71,14 @@ class SqlRows(Engine):
         wanted, params = self.relation("k", _KEY, keys)
         owner, at, sequence = table.key
         instants = [at for _, at, _ in keys]
-        within, bounds = self.within(f"r.{at}", min(instants), max(instants))
+        within = self.within(f"r.{at}", min(instants), max(instants))
         source = self.for_each(
             table.name,
             "r",
             f"r.{owner} = k.owner AND r.{at} = k.at AND r.{sequence} = k.sequence{within}",
         )
         chosen = ", ".join(f"r.{column}" for column in (*table.key, "origin", *columns))
-        return self.query(f"SELECT {chosen} FROM {wanted} {source}", [*params, *bounds])
+        return self.query(f"SELECT {chosen} FROM {wanted} {source}", params)
 
     def owners_in(
         self, table: Table, owners: Sequence[int], since: Any, until: Any

@@ -50,21 +50,19 @@ def _from_spans(engine: Engine, spans: Sequence[Owned], owner: str) -> Query:
 def pieces_of_readings(engine: Engine, spans: Sequence[Owned], owner: str) -> Query:
     """Numbers and flags (on is 1) in the spans; `owner` is m.id or m.device_id."""
     source, params = _from_spans(engine, spans, owner)
-    all_of_them = (
-        engine.instant(min(span.since for _, span in spans)),
-        engine.instant(max(span.until for _, span in spans)),
-    )
-    in_months, bounds = engine.within("r.at", *all_of_them)
+    since = engine.instant(min(span.since for _, span in spans))
+    until = engine.instant(max(span.until for _, span in spans))
     numbers = engine.for_each(
         ROWS.name,
         "r",
-        f"r.stream_id = s.stream_id AND r.at >= p.since AND r.at < p.until{in_months}",
+        "r.stream_id = s.stream_id AND r.at >= p.since AND r.at < p.until"
+        + engine.within("r.at", since, until),
     )
-    in_months, _ = engine.within("t.at", *all_of_them)
     flags = engine.for_each(
         TEXTS.name,
         "t",
-        f"t.metric_id = m.id AND t.at >= p.since AND t.at < p.until{in_months}",
+        "t.metric_id = m.id AND t.at >= p.since AND t.at < p.until"
+        + engine.within("t.at", since, until),
     )
     return (
         "SELECT metric_id, bucket, sequence, 1 AS count, v AS minimum, v AS maximum, v AS sum, "
@@ -76,7 +74,7 @@ def pieces_of_readings(engine: Engine, spans: Sequence[Owned], owner: str) -> Qu
         f"CAST(CASE WHEN t.flag THEN 1 ELSE 0 END AS double precision) {source} {flags} "
         "WHERE m.data_type = 'boolean' AND t.flag IS NOT NULL"
         ") AS readings WHERE v IS NOT NULL",
-        [*params, *bounds, *params, *bounds],
+        [*params, *params],
     )
 
 

@@ -231,3 +231,11 @@ def test_what_is_done_with_a_month_touches_none_before_it(store: ReadingStore) -
     assert {name: min(months) for name, months in touched.items()} == dict.fromkeys(
         work, Month(2026, 5)
     )
+
+
+def test_a_question_may_reach_to_the_end_of_time(store: ReadingStore) -> None:
+    (level,) = metrics(device(), 1)
+    store.write(daily(level.pk, level.device_id))
+    begin, end = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+    (whole,) = store.aggregate(AggregateRequest(level.pk, begin, end, None)).buckets
+    assert whole.count == DAYS
