@@ -50,10 +50,9 @@ test-postgres:
 	fi
 
 # Each process that tests has ClickHouse's engine behind HTTP; what is not asked of it, SQLite knows.
-# Three of them on a slow machine take a minute for tests of hundreds of small statements.
 test-clickhouse:
 	echo "== what is stored, on ClickHouse =="
-	TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) --timeout 180 -m 'database and not browser' \
+	TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) -m 'database and not browser' \
 		--junitxml="$$TEST_REPORTS/clickhouse.xml" devices/readings
 
 # Its own report, beside the table at the end: one JSON object a line.

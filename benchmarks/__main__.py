@@ -34,6 +34,7 @@ BENCHMARKS = {
     "chart": Benchmark("benchmarks.chart", postgresql=True),
     "dispatch": Benchmark("benchmarks.dispatch", postgresql=True),
     "durable": Benchmark("benchmarks.durable", postgresql=True),
+    "first-look": Benchmark("benchmarks.first_look"),
     "gate": Benchmark("benchmarks.gate", postgresql=True),
     "latest": Benchmark("benchmarks.latest", postgresql=True),
     "months": Benchmark("benchmarks.months", postgresql=True),
