@@ -22,7 +22,7 @@ from devices.readings.store.gathering import Batch, gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.places import Place, places_of
 from devices.readings.store.tables import ROWS, TEXTS, Key, Record, Table
-from devices.readings.store.watermark import divided, marks
+from devices.readings.store.watermark import divided, held_marks
 from devices.readings.store.writing import insert_missing, log_late
 
 
@@ -78,9 +78,8 @@ def correct(engine: Engine, samples: Sequence[Sample], gone: Sequence[Sample]) -
     if not samples and not gone:
         return Correction(WriteResult())
     with transaction.atomic():
-        engine.hold_open()
+        mark = held_marks(engine)
         engine.hold({one.device for part in (samples, gone) for one in part})
-        mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired, ours = divided(engine, mark, samples)
         _, leaving_now = divided(engine, mark, gone)
         going = [sample._replace(at=to_millisecond(sample.at)) for sample in leaving_now]

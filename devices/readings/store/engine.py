@@ -149,8 +149,11 @@ class Engine(Rows):
     """Device hours that the roller does in one transaction: how long others may have to wait."""
 
     @abstractmethod
-    def hold_open(self) -> None:
-        """Keep the watermark where it is until the transaction ends; many writers may."""
+    def hold_open(self, sql: str) -> Stored:
+        """Keep the watermark where it is until the transaction ends; many writers may.
+
+        Returns the rows of a SELECT as they are from then on.
+        """
 
     @abstractmethod
     def hold_closed(self) -> None:

@@ -17,6 +17,7 @@ from devices.readings.instants import to_millisecond
 from devices.readings.keeping import Volume
 from devices.readings.store import ordering, partitions
 from devices.readings.store.arrays import arrays, columns_of
+from devices.readings.store.engine import Stored
 from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table, whole
 
@@ -68,9 +69,15 @@ class PostgresqlEngine(SqlRows):
         ):
             return cursor.execute(sql, params, binary=True).fetchall()
 
-    def hold_open(self) -> None:
-        """The shared lock, until the transaction ends."""
-        self.query("SELECT pg_advisory_xact_lock_shared(%s)", [WATERMARK_LOCK])
+    def hold_open(self, sql: str) -> Stored:
+        """The shared lock, until the transaction ends; both on one way to the server and back.
+
+        Two statements: the second sees what was committed while the first one waited.
+        """
+        with self._cursor() as cursor:
+            cursor.execute(f"SELECT pg_advisory_xact_lock_shared({WATERMARK_LOCK}); {sql}")
+            cursor.nextset()
+            return cursor.fetchall()
 
     def hold_closed(self) -> None:
         """The exclusive lock, until the transaction ends."""
@@ -187,6 +194,14 @@ class PostgresqlEngine(SqlRows):
         columns = ", ".join(table.columns)
         key = ", ".join(table.key)
         with self._cursor() as cursor:
+            if len(records) == 1:  # a push: without arrays it takes half the time
+                values = ", ".join(f"%s::{kind}" for kind in table.types)
+                cursor.execute(
+                    f"INSERT INTO {table.name} ({columns}) VALUES ({values}) "
+                    f"ON CONFLICT ({key}) DO NOTHING",
+                    records[0],
+                )
+                return {} if cursor.rowcount else self._read(cursor, table, [records[0][:3]])
             cursor.execute(
                 "WITH staged AS MATERIALIZED ("
                 f"SELECT * FROM unnest({arrays(table.types)}) WITH ORDINALITY AS s({columns}, n)"

@@ -14,6 +14,7 @@ from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
+from devices.readings.store.engine import Stored
 from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import Key, Record, Table, whole
 
@@ -30,8 +31,9 @@ class SqliteEngine(SqlRows):
     whole_months = False
     rolled_at_once = 250
 
-    def hold_open(self) -> None:
-        """Nothing to do: writers come one after the other."""
+    def hold_open(self, sql: str) -> Stored:
+        """Nothing to hold: writers come one after the other."""
+        return self.query(sql)
 
     def hold_closed(self) -> None:
         """Nothing to do: so does the roller."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from devices.readings.instants import EPOCH
 from devices.readings.samples import Sample
-from devices.readings.store.engine import Engine
+from devices.readings.store.engine import Engine, Stored
 
 
 class Marks(NamedTuple):
@@ -23,11 +23,20 @@ class Marks(NamedTuple):
     """None: nobody counts yet."""
 
 
+_MARKS = "SELECT closed, rolled, kept_from, slots_gone FROM readings_watermark WHERE id = 1"
+
+
 def marks(engine: Engine) -> Marks:
     """The watermark, or the beginning of time."""
-    rows = engine.query(
-        "SELECT closed, rolled, kept_from, slots_gone FROM readings_watermark WHERE id = 1"
-    )
+    return _marks(engine, engine.query(_MARKS))
+
+
+def held_marks(engine: Engine) -> Marks:
+    """The watermark, which nobody moves until the transaction ends."""
+    return _marks(engine, engine.hold_open(_MARKS))
+
+
+def _marks(engine: Engine, rows: Stored) -> Marks:
     if not rows:
         return Marks(EPOCH, EPOCH, None, None)
     closed, rolled, kept, slots_gone = rows[0]

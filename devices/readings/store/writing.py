@@ -19,7 +19,7 @@ from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Records, Table
-from devices.readings.store.watermark import divided, marks
+from devices.readings.store.watermark import divided, held_marks
 
 
 def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received]) -> WriteResult:
@@ -27,9 +27,8 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
     if not samples and not received:
         return WriteResult()
     with joined():
-        engine.hold_open()
+        mark = held_marks(engine)
         engine.hold({one.device for part in (samples, received) for one in part})
-        mark = marks(engine)  # read after the lock: the roller moves it under the lock
         expired, ours = divided(engine, mark, samples)
         batch = gather(engine, ours, mark)
         batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)

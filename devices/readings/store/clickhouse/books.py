@@ -19,9 +19,9 @@ class BookedEngine(Engine):
         self.books = books
         self.rolled_at_once = books.rolled_at_once
 
-    def hold_open(self) -> None:
+    def hold_open(self, sql: str) -> Stored:
         """As the books do."""
-        self.books.hold_open()
+        return self.books.hold_open(sql)
 
     def hold_closed(self) -> None:
         """As the books do."""
