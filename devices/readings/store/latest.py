@@ -9,15 +9,20 @@ that are less than an hour newer, the newest is found in the rows' own index.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
+
+from django.utils import timezone
 
 from devices.models import DataType
 from devices.readings.models import SLOTS
 from devices.readings.samples import Reading
-from devices.readings.store.engine import Engine
+from devices.readings.store.engine import Engine, Stored
+from devices.readings.store.partitions import month_of
 from devices.readings.store.tables import NUMBERS, ORIGIN_OF, ROWS
 
+_A_DAY = timedelta(days=1)
 _NUMERIC = {DataType.FLOAT.value, DataType.INTEGER.value}
 CHANGING = ("at", "sequence", "origin", "revised", *NUMBERS)
 """What of a kind's row changes."""
@@ -109,14 +114,15 @@ def newest_rows(engine: Engine, streams: Collection[int]) -> dict[int, list[Newe
     """The newest row of each kind of streams, the newest first; streams without any are absent."""
     if not streams:
         return {}
-    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(streams)])
-    kinds = f"{wanted} JOIN readings_latestrow l ON l.stream_id = k.owner"
-    since = _since(engine, kinds, params)
-    rows = engine.many(
-        f"SELECT l.stream_id, {_NEWEST} FROM {kinds} {following(engine, since)}", params
-    )
+    lately = _lately(engine)
+    rows = _looked_up(engine, streams, lately)
+    older = [row for row in rows if lately and row[1] and row[1] < lately]
+    if older:
+        again = {row[0] for row in older}
+        rows = [row for row in rows if row[0] not in again]
+        rows += _looked_up(engine, again, min(row[1] for row in older))
     found: dict[int, list[NewestRow]] = {}
-    for stream, *row in rows:
+    for stream, _, *row in rows:
         found.setdefault(stream, []).append(tuple(row))
     for some in found.values():
         if len(some) > 1:
@@ -124,15 +130,26 @@ def newest_rows(engine: Engine, streams: Collection[int]) -> dict[int, list[Newe
     return found
 
 
-def _since(engine: Engine, kinds: str, params: Sequence[Any]) -> str:
-    """SQL: AND that what follows these kinds' rows is no older than all of them.
+def _looked_up(engine: Engine, streams: Collection[int], since: datetime | None) -> Stored:
+    """(stream, time of what others may follow, *newest row) of each kind of streams.
 
-    To ask for that takes less time than to look into every month.
+    What follows is looked for in the months from `since` on: to open them all takes longer.
     """
+    wanted, params = engine.relation("k", [("owner", "int8")], [[one] for one in sorted(streams)])
+    within = "" if since is None else engine.within("r.at", since)
+    return engine.many(
+        f"SELECT l.stream_id, CASE WHEN l.exact THEN NULL ELSE l.at END, {_NEWEST} "
+        f"FROM {wanted} JOIN readings_latestrow l ON l.stream_id = k.owner "
+        f"{following(engine, within)}",
+        params,
+    )
+
+
+def _lately(engine: Engine) -> datetime | None:
+    """The month in which almost all devices spoke last, where readings lie by months."""
     if not (engine.transactional and engine.whole_months):
-        return ""
-    ((since,),) = engine.many(f"SELECT min(l.at) FROM {kinds}", params)
-    return "" if since is None else engine.within("r.at", since)
+        return None
+    return month_of(timezone.now() - _A_DAY).begins
 
 
 def newest_of_slot(rows: Iterable[NewestRow], position: int) -> Newest | None:

@@ -12,10 +12,11 @@ import pytest
 from django.db import connection, transaction
 
 from devices.models import Device
-from devices.readings.models import LateLog, Slot, Stream
+from devices.readings.models import LateLog, Slot, Stream, Watermark
 from devices.readings.rollups import roll_up
 from devices.readings.samples import Sample, Tier
 from devices.readings.store import ReadingStore, get_store
+from devices.readings.store.sql import SqlStore
 from devices.readings.tests.network import (
     FAR,
     START,
@@ -146,6 +147,31 @@ def test_a_reading_that_is_not_committed_yet_when_its_hour_closes_is_not_forgott
 
     roll_up(START + timedelta(hours=3))
     assert [bucket.count for bucket in tier_of(Tier.HOUR, level)] == [1]
+
+
+def test_who_waited_while_an_hour_was_closed_enters_it_as_late(store: ReadingStore) -> None:
+    assert isinstance(store, SqlStore)
+    tank = device()
+    (level,) = (metric.pk for metric in metrics(tank, 1))
+    store.roll_up(START)
+    closed, written = threading.Event(), threading.Event()
+
+    def close() -> None:
+        with transaction.atomic():
+            store.engine.hold_closed()
+            Watermark.objects.update(closed=minutes(START, 60))
+            closed.set()
+            while not (waits_for_a_lock() or written.is_set()):
+                written.wait(0.01)
+
+    def write() -> None:
+        closed.wait()
+        get_store().write([Sample(tank.pk, START, 0, {level: 1.0})])
+        written.set()
+
+    together(close, write)
+
+    assert LateLog.objects.filter(device=tank).count() == 1
 
 
 def test_two_writers_of_one_entry_tell_each_value_once(store: ReadingStore) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings as site
 from django.db import connection, transaction
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,6 +122,22 @@ def test_a_row_within_the_hour_is_found_and_not_written_twice(store: ReadingStor
     store.write([Sample(tank.pk, minutes(START, 60), 60, {level: 60.0})])
     kept.refresh_from_db(from_queryset=LatestRow.objects.filter(stream__device=tank))
     assert kept.at == minutes(START, 60)
+
+
+def test_who_spoke_last_long_ago_is_found_beside_who_speaks_now(store: ReadingStore) -> None:
+    """Months that almost nobody needs are not looked into at first; here one of them counts."""
+    store.roll_up(LONG_AGO)
+    now = timezone.now().replace(microsecond=0)
+    month_ends = datetime(2025, 9, 30, 23, 50, tzinfo=UTC)
+    model: Values = {}
+    for begins in (now, month_ends, datetime(2024, 2, 5, tzinfo=UTC)):
+        tank = device()
+        (level,) = (metric.pk for metric in metrics(tank, 1))
+        samples = [Sample(tank.pk, minutes(begins, n), n, {level: n / 4}) for n in (0, 30)]
+        for sample in samples:
+            store.write([sample])
+        remember(model, samples)
+    assert_newest(list(model), model)
 
 
 def test_a_row_is_found_after_the_one_before_was_completed(store: ReadingStore) -> None:
