@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple, Self
 
+import orjson
+
 VERSION = 1
 Item = Mapping[str, Any]
 
@@ -77,9 +79,14 @@ class Message:
     data: Sequence[Item]
 
     def encode(self) -> bytes:
-        """Compact JSON, UTF-8; the hub splices the id in, so nothing is encoded twice."""
+        """Compact JSON, UTF-8; the hub splices the id in, so nothing is encoded twice.
+
+        ValueError as for `compact`.
+        """
         content = {"v": VERSION, "t": self.kind, "topic": self.topic, "d": list(self.data)}
-        return compact(content).encode()
+        body = orjson.dumps(content)
+        # orjson writes null for NaN as well: then the strict encoder has a look.
+        return compact(content).encode() if b"null" in body else body
 
 
 def telemetry(topic: str, readings: Sequence[Item]) -> Message:
