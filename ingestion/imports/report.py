@@ -111,6 +111,16 @@ def _about_columns(found: Mapping[str, Any], tally: Tally) -> list[str]:
             f"Columns were renamed: {', '.join(waiting)}. Say below which field each of them is, "
             "or that it is to be left out."
         )
+    by_place = [
+        f"“{found['names'][int(place)]}” as {field}"
+        for place, (field, why) in found["proposed"].items()
+        if why == "place" and found["choices"]["columns"].get(place) == field
+    ]
+    if by_place:
+        said.append(
+            f"Columns are read by their place alone: {', '.join(by_place)}. Their names are not "
+            "those of the channel's fields: compare what becomes of each before you import."
+        )
     if not found["numbered"]:
         said.append(
             "The file has no entry numbers (no column entry_id): its rows are told apart by their "

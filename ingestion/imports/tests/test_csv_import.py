@@ -256,6 +256,7 @@ def test_what_only_a_person_can_know_is_asked_for() -> None:
     imported = upload(source, naive)
     said = " ".join(warnings(imported.findings))
     assert "2 times say no time zone. Choose the zone" in said
+    assert "read by their place alone: “Temp” as field1." in said
     assert imported.findings["proposed"] == {"2": ["field1", "place"]}
     zone = Choices(zone="Asia/Kolkata", columns={2: "field1"})
     uploads.check_again(imported, zone, None, NOW)
@@ -266,6 +267,8 @@ def test_what_only_a_person_can_know_is_asked_for() -> None:
         (AT, 1, "field1"): 20.0, (AT, 1, "field2"): 1.0,
         (AT + timedelta(minutes=1), 2, "field1"): 21.0,
     }  # fmt: skip
+    labelled = upload(source, naive.replace(b"Temp", b"field1"))
+    assert "by their place" not in " ".join(warnings(labelled.findings))
     with pytest.raises(UnreadableFile, match="no time zone"):
         uploads.check_again(upload(source, naive), Choices(zone="Mars/Base"), None, NOW)
 
