@@ -54,7 +54,8 @@ class Import(models.Model):
 
     def __str__(self) -> str:
         """What is imported."""
-        return f"{self.file_name or 'All history'} into {self.source.device}"
+        what = f"“{self.file_name}”" if self.file_name else "All history"
+        return f"{what} into {self.source.device}"
 
 
 class ImportChunk(models.Model):

@@ -48,7 +48,7 @@ class ReadingImport(models.Model):
 
     def __str__(self) -> str:
         """What is imported."""
-        return f"{self.file_name} into {self.device}"
+        return f"“{self.file_name}” into {self.device}"
 
 
 class ReadingImportPiece(models.Model):
