@@ -118,8 +118,8 @@ def _about_columns(found: Mapping[str, Any], tally: Tally) -> list[str]:
     ]
     if by_place:
         said.append(
-            f"Columns are read by their place alone: {', '.join(by_place)}. Their names are not "
-            "those of the channel's fields: compare what becomes of each before you import."
+            f"Columns are read by their place alone: {', '.join(by_place)}. Nothing in their names "
+            "says so: compare what becomes of each before you import."
         )
     if not found["numbered"]:
         said.append(
