@@ -17,8 +17,8 @@ import pytest
 from devices.sqlite.lane import Lane, LaneBusy
 
 FOREVER = 60.0
-MANY = 200
-"""Turns; half a second of them."""
+MOST_TURNS = 200
+"""That others may take while one waits: half a second of them."""
 HOLD = """
 import sys
 from pathlib import Path
@@ -60,10 +60,8 @@ def busy_writers(database: Path, many: int) -> Iterator[Iterator[int]]:
 def test_who_waits_writes_before_another_has_written_many_times(
     tmp_path: Path, others: int
 ) -> None:
-    """With SQLite's own waiting, a writer without pauses is first nearly every time.
-
-    Thousands of times, then; here some dozens while a busy machine keeps this thread from getting
-    in line at all.
+    """With SQLite's own waiting, a writer without pauses is first nearly every time: thousands of
+    times. Some dozens are the scheduler's: a busy machine keeps this thread from getting in line.
     """
     lane = Lane(tmp_path / "site.sqlite3", FOREVER)
     waited = []
@@ -75,7 +73,7 @@ def test_who_waits_writes_before_another_has_written_many_times(
             lane.leave()
     lane.close()
     assert sorted(waited)[len(waited) // 2] <= 2 * others + 2
-    assert max(waited) <= MANY
+    assert max(waited) <= MOST_TURNS
 
 
 def test_a_killed_writer_leaves_the_lane(tmp_path: Path) -> None:
