@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain
-from types import NoneType
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from devices.masking import shown
 
-FieldValue = str | int | float | bool | None
-"""One value as a source's JSON holds it."""
+JsonValue = str | int | float | bool | None
+FieldValue = str | None
+"""One value as received; None where nothing was sent.
 
-_TEXTS = frozenset([str, NoneType])
+Always text: it is kept as received, and what is read again later (after a mapping was corrected)
+must come to the same as what is read at once.
+"""
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -61,10 +63,7 @@ class Entry(NamedTuple):
     @property
     def blank(self) -> bool:
         """Whether no field says anything."""
-        return not any(
-            value.strip() if isinstance(value, str) else value is not None
-            for value in self.fields.values()
-        )
+        return not any(value and value.strip() for value in self.fields.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +88,8 @@ class Refusal:
         object.__setattr__(self, "raw", shown(self.raw))
 
 
-def all_as_texts(entries: Sequence[Entry]) -> Sequence[Mapping[str, str | None]]:
-    """The fields of each entry as text."""
-    fields = [entry.fields for entry in entries]
-    if _TEXTS.issuperset(map(type, chain.from_iterable([one.values() for one in fields]))):
-        return cast("list[Mapping[str, str | None]]", fields)
-    return list(map(as_texts, fields))
-
-
-def as_texts(fields: Mapping[str, FieldValue]) -> Mapping[str, str | None]:
-    """Fields as text, to be kept so that a number can be explained or recomputed."""
-    if _TEXTS.issuperset(map(type, fields.values())):
-        return cast("Mapping[str, str | None]", fields)
-    return {name: as_text(value) for name, value in fields.items()}
-
-
-def as_text(value: FieldValue) -> str | None:
-    """A received value as text: text unchanged, other JSON values in JSON's own spelling."""
+def as_text(value: JsonValue) -> FieldValue:
+    """A value of a source's JSON: text unchanged, anything else in JSON's own spelling."""
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 

@@ -6,10 +6,11 @@ Everything that deliveries change is one transaction; what others are told, they
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 from django.db import transaction
@@ -18,8 +19,9 @@ from devices.models import Source
 from devices.readings.instants import to_millisecond
 from devices.readings.samples import Origin, Received, Sample, WriteResult
 from devices.readings.store import get_store
+from devices.tuples import of_columns
 from ingestion import rejections
-from ingestion.entries import Entry, Refusal, all_as_texts
+from ingestion.entries import Entry, Refusal
 from ingestion.normalise import FUTURE_TOLERANCE, FieldRule, Value, held_metrics, normalise
 from ingestion.normalise.columns import sound_values
 from ingestion.tell import News, tell_readings
@@ -60,16 +62,9 @@ class Ingested:
         return max((sample.at for sample in self.written.new), default=None)
 
 
-def ingest(
-    delivery: Delivery, now: datetime, settle: Callable[[Ingested], None] = lambda _: None
-) -> Ingested:
-    """Ingest one delivery; `settle` runs inside the same transaction.
-
-    An exception of `settle` (a lost lease, say) undoes everything.
-    """
-    with transaction.atomic():
-        (ingested,) = ingest_all([delivery], now)
-        settle(ingested)
+def ingest(delivery: Delivery, now: datetime) -> Ingested:
+    """Normalise, store and tell one delivery; see `ingest_all`."""
+    (ingested,) = ingest_all([delivery], now)
     return ingested
 
 
@@ -117,19 +112,12 @@ def _read(delivery: Delivery, now: datetime) -> _Read:
     values = sound_values(entries, delivery.rules, now + FUTURE_TOLERANCE)
     if values is None:
         entries, values, refusals = _read_singly(delivery, now)
-    source, device, arrived = delivery.source.id, delivery.source.device_id, to_millisecond(now)
-    return _Read(
-        [
-            Sample(device, at, sequence, numbers, delivery.origin)
-            for (at, sequence, _), numbers in zip(entries, values, strict=True)
-            if numbers
-        ],
-        [
-            Received(source, device, at, sequence, texts, arrived)
-            for (at, sequence, _), texts in zip(entries, all_as_texts(entries), strict=True)
-        ],
-        refusals,
-    )
+    source, device = repeat(delivery.source.id), repeat(delivery.source.device_id)
+    at, sequence, fields = ([entry[place] for entry in entries] for place in range(3))
+    samples = of_columns(Sample, device, at, sequence, values, repeat(delivery.origin))
+    arrived = repeat(to_millisecond(now))
+    received = of_columns(Received, source, device, at, sequence, fields, arrived)
+    return _Read([one for one in samples if one.values], received, refusals)
 
 
 def _read_singly(

@@ -14,7 +14,6 @@ from typing import Any
 from devices.models import Source
 from ingestion import gaps, rhythm, trouble
 from ingestion.bulk import insert_rows, update_rows
-from ingestion.entries import as_texts
 from ingestion.models import Lane, PollLog, PollState
 from ingestion.pipeline import Ingested
 from ingestion.polling import Asked
@@ -167,7 +166,7 @@ def _learned(
         changes["last_entry"] = {
             "at": newest.at.isoformat(),
             "sequence": newest.sequence,
-            "fields": as_texts(newest.fields),
+            "fields": newest.fields,
         }
     return changes
 

@@ -45,9 +45,7 @@ def what(raw: FieldValue) -> Value:
     """What a received value is. Decimal commas and a unit behind the number are understood."""
     if raw is None:
         return None
-    if isinstance(raw, bool):
-        return Type.WORD
-    text = raw.strip() if isinstance(raw, str) else repr(raw)
+    text = raw.strip()
     if _PLAIN.fullmatch(text):
         return Number(float(text), _GRAINS[len(text) - text.find(".") - 1 if "." in text else 0])
     lowered = text.lower()

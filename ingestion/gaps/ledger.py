@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from devices.tuples import of_columns
 from ingestion.gaps import numbers
 from ingestion.gaps.numbers import Hole, Range, Ranges, Row
 from ingestion.sources.base import Fetched
@@ -76,7 +77,7 @@ class Turn:
 def answer_of(fetched: Fetched) -> Answer:
     """What the ledger needs of an answer. Rows refused for a reason were read, too."""
     seconds = map(int, map(datetime.timestamp, [one.at for one in fetched.entries]))
-    rows = list(map(Row, [one.sequence for one in fetched.entries], seconds))
+    rows = of_columns(Row, [one.sequence for one in fetched.entries], seconds)
     rows += [
         Row(one.sequence, None if one.at is None else int(one.at.timestamp()))
         for one in fetched.refusals

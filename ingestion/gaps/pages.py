@@ -43,7 +43,7 @@ class _Settled:
     lost: tuple[Hole, ...] = ()
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def settle_page(
     claim: Claim,
     gap: Gap,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from devices.masking import shown
-from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text
+from ingestion.entries import Entry, Reason, Refusal
 from ingestion.normalise.rules import DataType, FieldRule, Stretch, Value, held_metrics
 from ingestion.normalise.values import ValueRefused, read
 
@@ -81,6 +81,5 @@ def _whole(entry: Entry, reason: Reason, detail: str) -> Refusal:
     return Refusal(reason, detail, None, shown(dict(entry.fields)), entry.at, entry.sequence)
 
 
-def _single(entry: Entry, field: str, raw: FieldValue, refused: ValueRefused) -> Refusal:
-    text = as_text(raw) or ""
-    return Refusal(refused.reason, refused.detail, field, text, entry.at, entry.sequence)
+def _single(entry: Entry, field: str, raw: str, refused: ValueRefused) -> Refusal:
+    return Refusal(refused.reason, refused.detail, field, raw, entry.at, entry.sequence)

@@ -70,16 +70,18 @@ def _numbers(raws: Sequence[FieldValue], rule: FieldRule) -> Sequence[float | No
     if rule.data_type != "float" or rule.decimal_mark != "." or rule.calibration is not None:
         return None
     sent = [raw for raw in raws if raw is not None]
-    try:
-        together = "".join(sent)  # type: ignore[arg-type]  # raises what is caught
-        numbers = list(map(float, sent))
-    except (TypeError, ValueError):
-        return None
+    together = "".join(sent)
     # float() also reads 1_000 and digits of other scripts.
-    if not numbers or "_" in together or not together.isascii():
+    if not sent or "_" in together or not together.isascii():
         return None
-    (factor, shift), scale, offset = rule.convert, rule.scale, rule.offset
-    values = [(number * scale + offset) * factor + shift for number in numbers]
+    try:
+        numbers = list(map(float, sent))
+    except ValueError:
+        return None
+    values = numbers
+    if not rule.identity or "-" in together:  # of -0, adding nothing makes 0
+        (factor, shift), scale, offset = rule.convert, rule.scale, rule.offset
+        values = [(number * scale + offset) * factor + shift for number in numbers]
     low, high = rule.minimum, rule.maximum
     # The length of numbers as a vector is finite and small only when each of them is.
     sound = hypot(*numbers) <= LARGEST and hypot(*values) <= LARGEST

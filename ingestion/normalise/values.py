@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from devices.calibrations import Beyond, Calibration
 from devices.readings.samples import LARGEST
-from ingestion.entries import FieldValue, Reason, as_text, storable
+from ingestion.entries import FieldValue, Reason, storable
 from ingestion.normalise.rules import FieldRule, Value
 
 TEXT_LENGTH = 255
@@ -95,12 +95,9 @@ def _integer(raw: FieldValue, rule: FieldRule) -> int | None:
 
 
 def _boolean(raw: FieldValue, rule: FieldRule) -> bool | None:
-    if isinstance(raw, bool):
-        return raw
-    if isinstance(raw, str):
-        word = BOOLEAN_WORDS.get(raw.strip().lower())
-        if word is not None:
-            return word
+    word = BOOLEAN_WORDS.get((raw or "").strip().lower())
+    if word is not None:
+        return word
     try:
         number = _number(raw, rule)
     except ValueRefused:
@@ -113,7 +110,7 @@ def _boolean(raw: FieldValue, rule: FieldRule) -> bool | None:
 
 
 def _text(raw: FieldValue, rule: FieldRule) -> str | None:
-    text = (as_text(raw) or "").strip()
+    text = (raw or "").strip()
     if not storable(text):
         raise ValueRefused(Reason.UNREADABLE_TEXT)
     if len(text) > TEXT_LENGTH:
@@ -131,8 +128,8 @@ _READERS: dict[str, Callable[[FieldValue, FieldRule], Value | None]] = {
 
 def _number(raw: FieldValue, rule: FieldRule) -> float | None:
     """The number received; None when blank."""
-    if not isinstance(raw, str):
-        return _json_number(raw)
+    if raw is None:
+        return None
     if rule.decimal_mark == ".":
         try:
             value = float(raw)
@@ -142,18 +139,6 @@ def _number(raw: FieldValue, rule: FieldRule) -> float | None:
         if math.isfinite(value) and raw.isascii() and "_" not in raw:
             return value
     return _careful_number(raw, rule)
-
-
-def _json_number(raw: FieldValue) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise ValueRefused(Reason.NOT_A_NUMBER)
-    try:
-        value = float(raw)
-    except OverflowError:
-        raise ValueRefused(Reason.NOT_FINITE) from None
-    if not math.isfinite(value):
-        raise ValueRefused(Reason.NOT_FINITE)
-    return value
 
 
 def _careful_number(raw: str, rule: FieldRule) -> float | None:

@@ -24,7 +24,8 @@ from typing import Any
 import orjson
 
 from devices.masking import shown
-from ingestion.entries import Entry, FieldValue, Reason, Refusal, storable
+from devices.tuples import of_columns
+from ingestion.entries import Entry, FieldValue, Reason, Refusal, as_text, storable
 from ingestion.resilience.classify import EFFECTS, kind_of_status
 from ingestion.sources.base import (
     Facts,
@@ -47,7 +48,7 @@ COLUMNS = (*FIELDS, "status", "latitude", "longitude", "elevation")
 """What a row may carry besides its time and number; anything else is no column of ThingSpeak."""
 
 _KEYS = {"created_at", "entry_id", *COLUMNS}
-_SOUND_TYPES = frozenset([str, NoneType, int, float, bool])
+_USUAL_TYPES = frozenset([int, str, NoneType])
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * 19
 _LARGEST_SEQUENCE = 2**63 - 1  # what a database's big integer holds
@@ -184,9 +185,14 @@ def _json(body: bytes) -> Any:
             return orjson.loads(body)
     try:
         # Damaged bytes in one description or value must not cost all the other rows.
-        return json.loads(body.decode("utf-8-sig", errors="replace"))
+        return json.loads(body.decode("utf-8-sig", errors="replace"), parse_int=_whole)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole(digits: str) -> int | str:
+    """A whole number of JSON; text where Python may refuse to read it, so that it costs no row."""
+    return int(digits) if len(digits) <= len(_LONG_NUMBER) else digits
 
 
 def _is_answer(body: Any) -> bool:
@@ -210,13 +216,14 @@ def _usual(rows: list[Any]) -> list[Entry] | None:
         return None
     if min(numbers) < 0 or max(numbers) > _LARGEST_SEQUENCE:
         return None
-    if len(set(zip(times, numbers, strict=True))) < len(rows):
+    if len(set(numbers)) < len(rows) and len(set(zip(times, numbers, strict=True))) < len(rows):
         return None
-    if not _SOUND_TYPES.issuperset(map(type, chain.from_iterable(map(dict.values, rows)))):
-        return None
+    types = list(map(type, chain.from_iterable(map(dict.values, rows))))
+    if not _USUAL_TYPES.issuperset(types) or types.count(int) > len(rows):
+        return None  # a value is neither text nor null
     for row in rows:
         del row["created_at"], row["entry_id"]
-    return list(map(Entry, times, numbers, rows))
+    return of_columns(Entry, times, numbers, rows)
 
 
 class _Rows:
@@ -253,7 +260,7 @@ class _Rows:
             value = row[name]
             reason = _value_problem(value)
             if reason is None:
-                fields[name] = value
+                fields[name] = as_text(value)
                 continue
             damaged = True
             self._refuse(reason, value, at, sequence, name)

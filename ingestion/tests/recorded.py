@@ -15,6 +15,7 @@ from ingestion.drift.detect import Verdict, judge
 from ingestion.drift.fingerprint import Fingerprint, learn
 from ingestion.drift.values import Number, Value, what
 from ingestion.drift.watch import Guess, Watch
+from ingestion.entries import as_text
 from simulator.replay import RecordedChannel, load_folder
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "thingspeak"
@@ -41,7 +42,7 @@ class Feed:
             str(channel.facts.notes["file"]),
             {name: naming.propose(label, name).unit for name, label in names.items()},
             [
-                {name: what(value) for name, value in zip(names, row.values, strict=False)}
+                {name: what(as_text(value)) for name, value in zip(names, row.values, strict=False)}
                 for row in rows
             ],
         )

@@ -23,18 +23,18 @@ from ingestion.drift.stored import (
 )
 from ingestion.drift.values import Number, Type, Value, what
 from ingestion.drift.watch import ERRORS, Guess, Held, Suspected, Suspicion, Watch
-from ingestion.entries import FieldValue
+from ingestion.entries import JsonValue, as_text
 
 measured = st.floats(-1e6, 1e6).map(lambda one: Number(round(one, 2), 0.01))
 values: st.SearchStrategy[Value] = st.one_of(measured, st.sampled_from([None, *Type]))
-raws: st.SearchStrategy[FieldValue] = st.one_of(
+raws: st.SearchStrategy[JsonValue] = st.one_of(
     st.text(max_size=40), st.none(), st.booleans(), st.integers(), st.floats()
 )
 
 
 @given(raws)
-def test_any_value_is_something(raw: FieldValue) -> None:
-    found = what(raw)
+def test_any_value_is_something(raw: JsonValue) -> None:
+    found = what(as_text(raw))
     if isinstance(found, Number):
         assert math.isfinite(found.value)
         assert found.grain > 0
@@ -70,8 +70,8 @@ def test_a_plain_number_is_read_as_it_is(number: float) -> None:
         (None, None),
     ],
 )
-def test_values_of_real_devices_are_understood(raw: FieldValue, expected: Value) -> None:
-    assert what(raw) == expected
+def test_values_of_real_devices_are_understood(raw: JsonValue, expected: Value) -> None:
+    assert what(as_text(raw)) == expected
 
 
 @given(st.lists(values, max_size=300), st.lists(values, max_size=300))

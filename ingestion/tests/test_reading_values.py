@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.readings.samples import LARGEST
-from ingestion.entries import Entry, FieldValue, Reason, Refusal
+from ingestion.entries import Entry, JsonValue, Reason, Refusal, as_text
 from ingestion.normalise import FieldRule, Normalised, normalise
 from ingestion.normalise.rules import DataType
 
@@ -18,21 +18,22 @@ NOW = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
 METRIC = 7
 
 
-def entry(**fields: FieldValue) -> Entry:
-    return Entry(NOW - timedelta(minutes=1), 17, fields)
+def entry(**fields: JsonValue) -> Entry:
+    texts = {name: as_text(value) for name, value in fields.items()}
+    return Entry(NOW - timedelta(minutes=1), 17, texts)
 
 
-def read(raw: FieldValue, **rule: object) -> Normalised:
+def read(raw: JsonValue, **rule: object) -> Normalised:
     return normalise(entry(field1=raw, field2="1"), [FieldRule("field1", METRIC, **rule)], NOW)  # type: ignore[arg-type]
 
 
-def value(raw: FieldValue, **rule: object) -> object:
+def value(raw: JsonValue, **rule: object) -> object:
     found = read(raw, **rule)
     assert found.refusals == []
     return found.values[METRIC]
 
 
-def reason(raw: FieldValue, **rule: object) -> Reason:
+def reason(raw: JsonValue, **rule: object) -> Reason:
     found = read(raw, **rule)
     assert found.values == {}
     (refusal,) = found.refusals
@@ -48,13 +49,13 @@ def reason(raw: FieldValue, **rule: object) -> Reason:
         (".5", 0.5), ("5.", 5.0), ("0", 0.0), (25, 25.0), (25.5, 25.5), ("007", 7.0),
     ],
 )  # fmt: skip
-def test_plain_numbers_are_read(raw: FieldValue, number: float) -> None:
+def test_plain_numbers_are_read(raw: JsonValue, number: float) -> None:
     assert value(raw) == number
 
 
 @pytest.mark.parametrize("raw", [None, "", "   ", "\r\n"])
 @pytest.mark.parametrize("data_type", ["float", "integer", "boolean", "text"])
-def test_a_blank_value_was_not_sent(raw: FieldValue, data_type: DataType) -> None:
+def test_a_blank_value_was_not_sent(raw: JsonValue, data_type: DataType) -> None:
     assert read(raw, data_type=data_type) == Normalised({}, [])
 
 
@@ -86,7 +87,7 @@ def test_a_blank_value_was_not_sent(raw: FieldValue, data_type: DataType) -> Non
         (True, Reason.NOT_A_NUMBER),
     ],
 )
-def test_what_is_no_plain_number_is_refused_with_its_reason(raw: FieldValue, why: Reason) -> None:
+def test_what_is_no_plain_number_is_refused_with_its_reason(raw: JsonValue, why: Reason) -> None:
     assert reason(raw) is why
 
 
@@ -146,17 +147,17 @@ def test_integers_too_large_to_be_exact_are_refused() -> None:
 
 
 @pytest.mark.parametrize("raw", ["1", "1.0", " ON ", "true", "Yes", 1, 1.0, True])
-def test_words_and_numbers_for_true(raw: FieldValue) -> None:
+def test_words_and_numbers_for_true(raw: JsonValue) -> None:
     assert value(raw, data_type="boolean") is True
 
 
 @pytest.mark.parametrize("raw", ["0", "0.0", "off", "False", "NO", 0, False])
-def test_words_and_numbers_for_false(raw: FieldValue) -> None:
+def test_words_and_numbers_for_false(raw: JsonValue) -> None:
     assert value(raw, data_type="boolean") is False
 
 
 @pytest.mark.parametrize("raw", ["2", "open", "nan", "maybe", 0.5, "-1"])
-def test_anything_else_is_no_boolean(raw: FieldValue) -> None:
+def test_anything_else_is_no_boolean(raw: JsonValue) -> None:
     assert reason(raw, data_type="boolean") is Reason.NOT_A_BOOLEAN
 
 
@@ -226,7 +227,7 @@ JSON_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(
 @given(raw=JSON_VALUES, data_type=st.sampled_from(["float", "integer", "boolean", "text"]),
        mark=st.sampled_from([".", ","]), unit=st.sampled_from(["", "°C", "e"]))  # fmt: skip
 def test_whatever_arrives_ends_as_a_sound_value_or_a_refusal(
-    raw: FieldValue, data_type: DataType, mark: str, unit: str
+    raw: JsonValue, data_type: DataType, mark: str, unit: str
 ) -> None:
     found = read(raw, data_type=data_type, decimal_mark=mark, unit=unit, minimum=-1e6, maximum=1e6)
     assert len(found.values) + len(found.refusals) <= 1

@@ -128,6 +128,20 @@ def test_a_nested_value_costs_that_field_alone() -> None:
     assert dict(entry.fields) == {"field1": "182.4"}
 
 
+def test_values_of_json_arrive_as_the_text_that_is_kept() -> None:
+    fetched = rows(row(field1=21.5, field2=True, field3=7, field4=None, field5=-0.0))
+    (entry,) = fetched.entries
+    assert dict(entry.fields) == {
+        "field1": "21.5", "field2": "true", "field3": "7", "field4": None, "field5": "-0.0",
+    }  # fmt: skip
+
+
+def test_a_number_longer_than_python_reads_costs_nothing_else() -> None:
+    body = json.dumps({"channel": {"name": "X"}, "feeds": [row(field2=0), row(entry_id=18)]})
+    fetched = decode(body.replace('"field2": 0', f'"field2": {"9" * 5000}').encode())
+    assert [entry.fields.get("field2") for entry in fetched.entries] == ["9" * 5000, None]
+
+
 def test_a_row_of_nothing_but_damage_is_told_once() -> None:
     fetched = rows(row(field1=[1], field2=None))
     assert [refusal.field for refusal in fetched.refusals] == ["field1"]

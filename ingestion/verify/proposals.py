@@ -13,7 +13,7 @@ from typing import cast, get_args
 
 from devices import naming, units
 from devices.masking import shown
-from ingestion.entries import Entry, as_text
+from ingestion.entries import Entry
 from ingestion.normalise import DataType, FieldRule, Value, normalise
 from ingestion.normalise.values import BOOLEAN_WORDS
 
@@ -165,7 +165,7 @@ def _fields(labels: Mapping[str, str], entries: Iterable[Entry]) -> list[str]:
 
 
 def _samples(name: str, newest_first: Iterable[Entry]) -> tuple[str, ...]:
-    texts = (as_text(entry.fields.get(name)) for entry in newest_first)
+    texts = (entry.fields.get(name) for entry in newest_first)
     filled = [shown(text) for text in texts if text is not None and text.strip()]
     return tuple(filled[:_SAMPLES_OF_FIELD])
 

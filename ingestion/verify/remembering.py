@@ -14,7 +14,7 @@ from typing import Any
 from devices.masking import shown
 from devices.models import ThingSpeakChannel
 from devices.secrets import SecretUnreadable
-from ingestion.entries import Entry, Reason, Refusal
+from ingestion.entries import Entry, FieldValue, Reason, Refusal
 from ingestion.polling import Asked, Equipment, ask
 from ingestion.resilience.classify import Kind, Outcome
 from ingestion.resilience.freshcache import Fresh, FreshCache, NotFetched
@@ -111,14 +111,13 @@ def _as_json(fetched: Fetched) -> dict[str, Any]:
         "full": fetched.full,
         "refusals": [[one.reason, one.detail] for one in fetched.refusals],
         "entries": [
-            [one.at.isoformat(), one.sequence, {name: _masked(v) for name, v in one.fields.items()}]
-            for one in fetched.entries
+            [one.at.isoformat(), one.sequence, _masked(one.fields)] for one in fetched.entries
         ],
     }
 
 
-def _masked(value: Any) -> Any:
-    return shown(value) if isinstance(value, str) else value
+def _masked(fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
+    return {name: raw and shown(raw) for name, raw in fields.items()}
 
 
 def _from_json(stored: Mapping[str, Any]) -> Fetched:

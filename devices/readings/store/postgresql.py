@@ -133,9 +133,10 @@ class PostgresqlEngine(SqlRows):
         What is most of all written is new: history, or what came since the last poll. So nobody
         looks before, until something was there.
         """
-        partitions.ensure(table.name, _months(keys))
+        span = _span(keys)
+        partitions.ensure(table.name, _months(keys, span))
         if len(keys) >= COPY_FROM:
-            near = self._near(table, keys) if table.name in self._repeated else {}
+            near = self._near(table, keys, span) if table.name in self._repeated else {}
             known = {key: record for key, record in near.items() if key in records}
             new = [key for key in keys if key not in known] if known else keys
             if self._copied(table, new, records):
@@ -154,14 +155,16 @@ class PostgresqlEngine(SqlRows):
             return False
         return True
 
-    def _near(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
+    def _near(
+        self, table: Table, keys: Sequence[Key], span: tuple[datetime, datetime]
+    ) -> dict[Key, Record]:
         """What is stored between the first and the last key of each owner, up to as many as these.
 
         Whoever fills a hole page by page meets its edges again; there is little else.
         """
         owner, at, _ = table.key
         owners, instants = [key[0] for key in keys], [key[1] for key in keys]
-        within = self._within(keys)
+        within = self.within("t.at", *span)
         first = dict(zip(reversed(owners), reversed(instants), strict=True))
         last = dict(zip(owners, instants, strict=True))
         spans = [(one, since, last[one]) for one, since in first.items()]
@@ -294,9 +297,9 @@ class PostgresqlEngine(SqlRows):
             return max(cursor.rowcount, 0)
 
 
-def _months(keys: Sequence[Key]) -> set[partitions.Month]:
-    """The months in which the keys lie."""
-    ends = {partitions.month_of(at) for at in _span(keys)}
+def _months(keys: Sequence[Key], span: tuple[datetime, datetime]) -> set[partitions.Month]:
+    """The months in which the keys lie, all within a span."""
+    ends = {partitions.month_of(at) for at in span}
     return ends if len(ends) == 1 else {partitions.month_of(at) for _, at, _ in keys}
 
 
