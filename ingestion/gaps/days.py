@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -34,14 +35,13 @@ def entries_by_day(rows: Iterable[Row], zone: ZoneInfo, until: datetime) -> dict
     """Rows counted by calendar day; those without a time and those after `until` belong to none."""
     latest = int(until.timestamp())
     times = sorted(row.at for row in rows if row.at is not None and row.at <= latest)
-    counts: Counter[date] = Counter()
-    day, ends = None, 0
-    for at in times:
-        if day is None or at >= ends:
-            span = day_span(datetime.fromtimestamp(at, UTC), zone)
-            day = span.bucket.astimezone(zone).date()
-            ends = int(span.until.timestamp())
-        counts[day] += 1
+    counts: dict[date, int] = {}
+    counted = 0
+    while counted < len(times):
+        span = day_span(datetime.fromtimestamp(times[counted], UTC), zone)
+        upto = bisect_left(times, span.until.timestamp(), counted)
+        counts[span.bucket.astimezone(zone).date()] = upto - counted
+        counted = upto
     return counts
 
 
