@@ -4,29 +4,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import psycopg
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 
 from devices.readings.instants import to_millisecond
 from devices.readings.keeping import Volume
 from devices.readings.store import ordering, partitions
 from devices.readings.store.arrays import arrays, columns_of
 from devices.readings.store.engine import Stored
+from devices.readings.store.inserting import Inserter, changing, driver_cursor, read, span_of
 from devices.readings.store.sqlrows import SqlRows
-from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table, whole
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Table
 
 WATERMARK_LOCK = 0x7E1E_0001
 """Advisory lock: shared by writers, exclusive for moving the watermark."""
 ROLLER_LOCK = 0x7E1E_0002
 """Advisory lock: whoever drains the late log."""
-COPY_FROM = 500
-"""Records from which a COPY beats sending arrays."""
 
 
 class PostgresqlEngine(SqlRows):
@@ -39,15 +37,7 @@ class PostgresqlEngine(SqlRows):
 
     def __init__(self) -> None:
         """Nothing was met yet."""
-        self._repeated: set[str] = set()
-        """Tables of which this process last wrote what was there already."""
-
-    @contextmanager
-    def _cursor(self) -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:
-        # Django's own cursor binds parameters in the client: slow for arrays, no binary COPY.
-        connection.ensure_connection()
-        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            yield cursor
+        self._inserter = Inserter()
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT, their instants read by the driver's compiled code.
@@ -62,11 +52,7 @@ class PostgresqlEngine(SqlRows):
 
     def many(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows in binary: neither side turns numbers into text and back."""
-        connection.ensure_connection()
-        with (
-            connection.wrap_database_errors,
-            psycopg.Cursor(connection.connection) as cursor,
-        ):
+        with driver_cursor() as cursor:
             return cursor.execute(sql, params, binary=True).fetchall()
 
     def hold_open(self, sql: str) -> Stored:
@@ -74,7 +60,7 @@ class PostgresqlEngine(SqlRows):
 
         Two statements: the second sees what was committed while the first one waited.
         """
-        with self._cursor() as cursor:
+        with driver_cursor() as cursor:
             cursor.execute(f"SELECT pg_advisory_xact_lock_shared({WATERMARK_LOCK}); {sql}")
             cursor.nextset()
             return cursor.fetchall()
@@ -128,133 +114,28 @@ class PostgresqlEngine(SqlRows):
     def insert(
         self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
     ) -> dict[Key, Record]:
-        """A COPY of many records that are not stored yet; else one statement of arrays.
-
-        What is most of all written is new: history, or what came since the last poll. So nobody
-        looks before, until something was there.
-        """
-        span = _span(keys)
-        partitions.ensure(table.name, _months(keys, span))
-        if len(keys) >= COPY_FROM:
-            near = self._near(table, keys, span) if table.name in self._repeated else {}
-            known = {key: record for key, record in near.items() if key in records}
-            new = [key for key in keys if key not in known] if known else keys
-            if self._copied(table, new, records):
-                if not known:
-                    self._repeated.discard(table.name)
-                return known
-            self._repeated.add(table.name)
-        return self._insert_missing(table, list(whole(records, keys)))
-
-    def _copied(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> bool:
-        """Copy the records of these keys; False, with nothing stored, where one is taken."""
-        try:
-            if keys:
-                self._copy(table, keys, records)
-        except IntegrityError:
-            return False
-        return True
-
-    def _near(
-        self, table: Table, keys: Sequence[Key], span: tuple[datetime, datetime]
-    ) -> dict[Key, Record]:
-        """What is stored between the first and the last key of each owner, up to as many as these.
-
-        Whoever fills a hole page by page meets its edges again; there is little else.
-        """
-        owner, at, _ = table.key
-        owners, instants = [key[0] for key in keys], [key[1] for key in keys]
-        within = self.within("t.at", *span)
-        first = dict(zip(reversed(owners), reversed(instants), strict=True))
-        last = dict(zip(owners, instants, strict=True))
-        spans = [(one, since, last[one]) for one, since in first.items()]
-        kinds = (table.types[0], table.types[1], table.types[1])
-        chosen = ", ".join(f"stored.{column}" for column, _ in _changing(table))
-        with self._cursor() as cursor:
-            cursor.execute(
-                f"SELECT {chosen} FROM unnest({arrays(kinds)}) AS k(owner, since, until) "
-                f"CROSS JOIN LATERAL (SELECT * FROM {table.name} t WHERE t.{owner} = k.owner "
-                f"AND t.{at} >= k.since AND t.{at} <= k.until{within} LIMIT {len(keys)}) AS stored "
-                f"LIMIT {len(keys)}",
-                columns_of(spans, kinds),
-            )
-            return {row[:3]: row[3:] for row in cursor.fetchall()}
-
-    def _copy(self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) -> None:
-        """Binary COPY. Raises IntegrityError, and stores nothing, where a key is taken.
-
-        The server stores the first rows while the others are made.
-        """
-        columns = ", ".join(table.columns)
-        statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)"
-        with transaction.atomic(), self._cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(table.types)
-            for record in whole(records, keys):
-                copy.write_row(record)
-
-    def _insert_missing(self, table: Table, records: Sequence[Record]) -> dict[Key, Record]:
-        """One statement; it returns only which records were there already."""
-        columns = ", ".join(table.columns)
-        key = ", ".join(table.key)
-        with self._cursor() as cursor:
-            if len(records) == 1:  # a push: without arrays it takes half the time
-                values = ", ".join(f"%s::{kind}" for kind in table.types)
-                cursor.execute(
-                    f"INSERT INTO {table.name} ({columns}) VALUES ({values}) "
-                    f"ON CONFLICT ({key}) DO NOTHING",
-                    records[0],
-                )
-                return {} if cursor.rowcount else self._read(cursor, table, [records[0][:3]])
-            cursor.execute(
-                "WITH staged AS MATERIALIZED ("
-                f"SELECT * FROM unnest({arrays(table.types)}) WITH ORDINALITY AS s({columns}, n)"
-                f"), done AS (INSERT INTO {table.name} ({columns}) "
-                f"SELECT {columns} FROM staged ORDER BY {key} "
-                f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}) "
-                f"SELECT s.n FROM staged s LEFT JOIN done d USING ({key}) "
-                f"WHERE d.{table.key[0]} IS NULL",
-                columns_of(records, table.types),
-            )
-            there = [records[number - 1][:3] for (number,) in cursor.fetchall()]
-            return self._read(cursor, table, there) if there else {}
-
-    def _read(
-        self, cursor: psycopg.Cursor[Any], table: Table, keys: Sequence[Key], suffix: str = ""
-    ) -> dict[Key, Record]:
-        columns = ", ".join(f"t.{column}" for column, _ in _changing(table))
-        order = ", ".join(f"t.{column}" for column in table.key)
-        key = ", ".join(table.key)
-        within = self._within(keys)
-        cursor.execute(
-            f"SELECT {columns} FROM unnest({arrays(table.types[:3])}) AS k({key}) "
-            f"JOIN {table.name} t USING ({key}) WHERE true{within} ORDER BY {order} {suffix}",
-            columns_of(keys, table.types[:3]),
-        )
-        return {row[:3]: row[3:] for row in cursor.fetchall()}
+        """See `Inserter`."""
+        return self._inserter.insert(table, keys, records)
 
     def locked(self, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
         """Locked in the order of keys, like every writer does."""
-        with self._cursor() as cursor:
-            return self._read(cursor, table, sorted(keys), "FOR UPDATE OF t")
+        with driver_cursor() as cursor:
+            return read(cursor, table, sorted(keys), "FOR UPDATE OF t")
 
     def update(self, table: Table, records: Sequence[tuple[Key, Record]]) -> None:
         """One statement for all."""
-        columns = _changing(table)
+        columns = changing(table)
         names = ", ".join(column for column, _ in columns)
         assignments = ", ".join(f"{column} = n.{column}" for column, _ in columns[3:])
         same = " AND ".join(f"t.{column} = n.{column}" for column in table.key)
-        within = self._within([key for key, _ in records])
-        with self._cursor() as cursor:
+        within = self.within("t.at", *span_of([key for key, _ in records]))
+        with driver_cursor() as cursor:
             kinds = [kind for _, kind in columns]
             cursor.execute(
                 f"UPDATE {table.name} t SET {assignments} "
                 f"FROM unnest({arrays(kinds)}) AS n({names}) WHERE {same}{within}",
                 columns_of([(*key, *values) for key, values in records], kinds),
             )
-
-    def _within(self, keys: Sequence[Key]) -> str:
-        """`within`, of the rows `t` that these keys name."""
-        return self.within("t.at", *_span(keys))
 
     def make_room(self, table: str, instants: Collection[datetime]) -> None:
         """Their months' partitions, in a table that has any."""
@@ -292,21 +173,9 @@ class PostgresqlEngine(SqlRows):
 
     def change(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a statement on a cursor that takes long arrays."""
-        with self._cursor() as cursor:
+        with driver_cursor() as cursor:
             cursor.execute(sql, params)
             return max(cursor.rowcount, 0)
-
-
-def _months(keys: Sequence[Key], span: tuple[datetime, datetime]) -> set[partitions.Month]:
-    """The months in which the keys lie, all within a span."""
-    ends = {partitions.month_of(at) for at in span}
-    return ends if len(ends) == 1 else {partitions.month_of(at) for _, at, _ in keys}
-
-
-def _span(keys: Sequence[Key]) -> tuple[datetime, datetime]:
-    """The first and the last instant of keys."""
-    instants = [at for _, at, _ in keys]
-    return min(instants), max(instants)
 
 
 @cache
@@ -316,9 +185,3 @@ def _instants_loader() -> type[psycopg.abc.Loader]:
     loader = psycopg.adapters.get_loader(oid, psycopg.pq.Format.TEXT)
     assert loader is not None  # noqa: S101 - the driver knows the type
     return loader
-
-
-def _changing(table: Table) -> list[tuple[str, str]]:
-    """Name and type of the columns of the key and of those that may change."""
-    pairs = list(zip(table.columns, table.types, strict=True))
-    return [*pairs[:3], *pairs[table.changing :]]

@@ -14,9 +14,8 @@ from django.db import connection, transaction
 
 from devices.readings.retention import prune
 from devices.readings.samples import AggregateRequest, HistoryRequest, Received, Sample
-from devices.readings.store import ReadingStore, get_store, partitions
+from devices.readings.store import ReadingStore, get_store, inserting, partitions
 from devices.readings.store.partitions import Month, existing, month_of
-from devices.readings.store.postgresql import PostgresqlEngine
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Table
 from devices.readings.tests.network import FAR, START, device, metrics
 from devices.readings.tests.test_retention import DAYS, JANUARY, NOW, daily
@@ -136,13 +135,13 @@ def test_a_copy_that_meets_what_is_stored_looks_at_each_record_and_next_time_bef
         for number in range(3_000)
     ]
     copied: list[int] = []
-    copy = PostgresqlEngine._copy
+    copy = inserting.copy_in
 
-    def counted(engine: PostgresqlEngine, table: Table, keys: Any, records: Any) -> None:
+    def counted(table: Table, keys: Any, records: Any) -> None:
         copied.append(len(keys))
-        copy(engine, table, keys, records)
+        copy(table, keys, records)
 
-    monkeypatch.setattr(PostgresqlEngine, "_copy", counted)
+    monkeypatch.setattr(inserting, "copy_in", counted)
     store.write(samples[:600])
     copied.clear()
 
