@@ -17,10 +17,12 @@ from django.db import transaction
 from devices.readings.instants import to_millisecond
 from devices.readings.samples import Correction, Sample, Value, WriteResult
 from devices.readings.store import newest
+from devices.readings.store.batch import Batch
 from devices.readings.store.engine import DeviceHour, Engine
-from devices.readings.store.gathering import Batch, gather
+from devices.readings.store.gathering import gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
-from devices.readings.store.places import Place, places_of
+from devices.readings.store.places import Place
+from devices.readings.store.placing import places_of
 from devices.readings.store.tables import ROWS, TEXTS, Key, Record, Table
 from devices.readings.store.watermark import divided, held_marks
 from devices.readings.store.writing import insert_missing, log_late
@@ -120,7 +122,7 @@ def _pass(
         if values:
             removed.append(sample._replace(values=values))
     doubted = engine.doubts(batch, closed, gone)
-    return batch.outcome(engine), removed, doubted
+    return batch.outcome(engine.instant), removed, doubted
 
 
 def _revise(

@@ -10,17 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import connection
 
 from devices.readings.keeping import Volume
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
+from devices.readings.store.batch import Batch
 from devices.readings.store.tables import Key, Owned, Record, Table
-
-if TYPE_CHECKING:
-    from devices.readings.store.gathering import Batch
 
 DeviceHour = tuple[int, datetime]
 Stored = list[tuple[Any, ...]]

@@ -1,10 +1,9 @@
-"""Samples turned into records of the tables, and what the tables say about them."""
+"""Samples checked, merged and turned into a batch of records of the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, pairwise
 from math import hypot
@@ -12,20 +11,13 @@ from operator import itemgetter
 from typing import Any
 
 from devices.readings.instants import to_millisecond
-from devices.readings.models import SLOTS
-from devices.readings.samples import LARGEST, Sample, Value, WriteResult, storable
+from devices.readings.samples import LARGEST, Sample, Value, storable
 from devices.readings.store.base import NotStorable, UnknownMetric
+from devices.readings.store.batch import Batch
 from devices.readings.store.engine import Engine
-from devices.readings.store.places import (
-    Kind,
-    Memory,
-    Place,
-    Shape,
-    give_slots,
-    memory,
-    remembered_places,
-)
-from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record, Records
+from devices.readings.store.places import Memory, Place, Shape, memory
+from devices.readings.store.placing import give_slots, remembered_places
+from devices.readings.store.tables import NUMBERS, ORIGINS, Record
 from devices.readings.store.watermark import Marks
 
 _NUMBERS = {float, int}
@@ -36,101 +28,6 @@ _IDENTITY = itemgetter(0, 1, 2)
 """(device, at, sequence) of a sample."""
 _FROM_THE_LEAST = (itemgetter(2), itemgetter(1), itemgetter(0))
 """The same one by one: sorting three times by one of them is faster than once by all."""
-
-
-Placed = tuple[Shape, Sample] | tuple[None, Record]
-"""What stands behind a row's key: a usual sample, all numbers of one stream, or a whole record."""
-
-
-def row_of(key: Key, placed: Placed) -> Record:
-    """The whole record (*key, origin, revised, v1 … v8)."""
-    if placed[0] is None:
-        return (*key, *placed[1])
-    shape, sample = placed
-    values = shape.arrange((None, *sample.values.values()))
-    return (*key, ORIGINS[sample.origin], 0, *values)
-
-
-def filled_of(record: Sequence[Any]) -> int:
-    """Which slots a record fills, a bit for each."""
-    return sum(1 << slot for slot, value in enumerate(record[-SLOTS:]) if value is not None)
-
-
-@dataclass(slots=True)
-class Batch:
-    """Samples as records (origin, revised, *values) by key, and what was stored there before."""
-
-    samples: Sequence[Sample] = ()
-    places: dict[int, Place] = field(default_factory=dict)
-    """Of the metrics whose shape was not remembered; those of the others are in the memory."""
-    memory: Memory = field(default_factory=lambda: Memory(None))
-    rows: Records[Placed] = field(default_factory=lambda: Records(row_of))
-    texts: dict[Key, Record] = field(default_factory=dict)
-    known_rows: dict[Key, Record] = field(default_factory=dict)
-    known_texts: dict[Key, Record] = field(default_factory=dict)
-
-    def place(self, metric: int) -> Place:
-        """Where a metric of the batch stands."""
-        return self.places.get(metric) or self.memory.places[metric]
-
-    def leading(self, leaving: Container[Key]) -> Iterator[tuple[Key, Kind, Shape | None]]:
-        """The newest row of each kind, perhaps with some older ones, and its shape if it has one.
-
-        Without those `leaving` and those that only follow what stands.
-        """
-        behind = self.rows.behind.items()
-        newest = {shape: key for key, (shape, _) in behind if key not in leaving}
-        for shape, key in newest.items():
-            if shape and not shape.is_followed_at(key[1]):
-                yield key, (key[0], shape.filled), shape
-        if None in newest:
-            for key, (shape, record) in behind:
-                if shape is None and key not in leaving:
-                    yield key, (key[0], filled_of(record)), None
-
-    def outcome(self, engine: Engine) -> WriteResult:
-        """Which values were new and which revised, by what the tables held before."""
-        if not self.known_rows and not self.known_texts:
-            return WriteResult(self.samples, [], 0)
-        new, revised, unchanged = [], [], 0
-        met = {key[1:] for known in (self.known_rows, self.known_texts) for key in known}
-        for sample in self.samples:
-            at = engine.instant(sample.at)
-            if (at, sample.sequence) not in met:
-                new.append(sample)
-                continue
-            fresh, changed = self._compared(sample, at)
-            unchanged += len(sample.values) - len(fresh) - len(changed)
-            if fresh:
-                new.append(_part(sample, fresh))
-            if changed:
-                revised.append(_part(sample, changed))
-        return WriteResult(new, revised, unchanged)
-
-    def _compared(self, sample: Sample, at: Any) -> tuple[dict[int, Value], dict[int, Value]]:
-        """The values of a sample that were not there before, and those that were others."""
-        fresh, changed = {}, {}
-        for metric, value in sample.values.items():
-            before = self._before(metric, value, at, sample.sequence)
-            if before is None:
-                fresh[metric] = value
-            elif before != value:
-                changed[metric] = value
-        return fresh, changed
-
-    def _before(self, metric: int, value: Value, at: Any, sequence: int) -> Value | None:
-        """The value that was stored before, if any."""
-        if isinstance(value, (str, bool)):
-            _, text, flag = self.known_texts.get((metric, at, sequence), (0, None, None))
-            return text if flag is None else bool(flag)
-        place = self.place(metric)
-        known = self.known_rows.get((place.stream, at, sequence))
-        stored: float | None = known[place.position] if known else None
-        return stored
-
-
-def _part(sample: Sample, values: dict[int, Value]) -> Sample:
-    return sample if len(values) == len(sample.values) else sample._replace(values=values)
 
 
 def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:

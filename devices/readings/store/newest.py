@@ -27,8 +27,8 @@ from django.db import transaction
 from devices.readings.instants import EPOCH, HOUR
 from devices.readings.models import SLOTS, LatestRow, LatestText, Slot
 from devices.readings.samples import HistoryRequest, Reading, Sample
+from devices.readings.store.batch import Batch, filled_of
 from devices.readings.store.engine import Engine
-from devices.readings.store.gathering import Batch, filled_of
 from devices.readings.store.latest import (
     CHANGING,
     IS_NEWER,

@@ -12,7 +12,8 @@ from typing import Any
 
 from devices.readings.samples import Received, ReceivedRequest, Sample, Value
 from devices.readings.store.engine import Engine
-from devices.readings.store.places import Place, places_of
+from devices.readings.store.places import Place
+from devices.readings.store.placing import places_of
 from devices.readings.store.summary import Query
 from devices.readings.store.tables import NUMBERS, ORIGIN_OF, RECEIVED, ROWS, TEXTS
 

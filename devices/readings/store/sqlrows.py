@@ -10,8 +10,8 @@ from typing import Any
 
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
+from devices.readings.store.batch import Batch
 from devices.readings.store.engine import DeviceHour, Engine, Stored
-from devices.readings.store.gathering import Batch
 from devices.readings.store.summary import (
     FINER,
     STATISTICS,

@@ -34,7 +34,7 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
         batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
         batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
         doubted = engine.doubts(batch, mark.closed, [])
-        result = replace(batch.outcome(engine), expired=expired)
+        result = replace(batch.outcome(engine.instant), expired=expired)
         log_late(engine, result, mark.closed, doubted)
         newest.advance(engine, batch)
         _keep_received(engine, received)

@@ -21,12 +21,12 @@ from typing import Any
 from devices.readings.instants import HOUR, from_ms, hour_of, to_ms
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
+from devices.readings.store.batch import Batch
 from devices.readings.store.clickhouse.server import Server
 from devices.readings.store.clickhouse.slots import slots_of_devices
 from devices.readings.store.clickhouse.summing import of_readings
 from devices.readings.store.clickhouse.tiers import by_owner, held
 from devices.readings.store.engine import DeviceHour, Engine
-from devices.readings.store.gathering import Batch
 from devices.readings.store.latest import Newest, newest_numbers
 from devices.readings.store.tables import Key, Owned, Record
 

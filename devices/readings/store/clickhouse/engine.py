@@ -13,13 +13,13 @@ from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
+from devices.readings.store.batch import Batch
 from devices.readings.store.clickhouse import doubting, dropping, summing, tiers, writing
 from devices.readings.store.clickhouse.books import BookedEngine
 from devices.readings.store.clickhouse.literals import filled, listed
 from devices.readings.store.clickhouse.server import Server
 from devices.readings.store.clickhouse.slots import slots_of_devices, slots_of_metric
 from devices.readings.store.engine import DeviceHour, Engine, Stored
-from devices.readings.store.gathering import Batch
 from devices.readings.store.partitions import month_of
 from devices.readings.store.summary import TIER_TABLES
 from devices.readings.store.tables import ROWS, TEXTS, Key, Owned, Record, Table
