@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
@@ -24,7 +26,7 @@ from devices.models import (
     ThingSpeakChannel,
 )
 from devices.readings.samples import Origin, Received, Sample
-from devices.readings.store import get_store
+from devices.readings.store import ReadingStore, get_store
 from ingestion.dispatch import Queues, dispatch
 from ingestion.equipment import equipment
 from ingestion.models import UNREAD, Gap, SourceDay
@@ -40,8 +42,9 @@ def run() -> Iterator[Figure]:
     """Entries a second through the whole way of a page, and how much memory grows meanwhile."""
     newest = timezone.now().astimezone(UTC).replace(microsecond=0) - timedelta(seconds=5)
     ratios, peaks, writing_s, written = [], [], 0.0, 0
-    alone = _channel("Written")
-    _make_months(_channel("Before"), newest)
+    # An engine begins as the last batch taught it, and pages teach other things than news alone.
+    alone = _Alone(_channel("Written"), deepcopy(get_store()))
+    _make_months(_Alone(_channel("Before"), get_store()), newest)
     with serving(newest) as url:
         filling = _Filling(_channel("Filled", url))
         while written < ENTRIES:
@@ -49,7 +52,7 @@ def run() -> Iterator[Figure]:
             peaks.append(_peak_mb())
             begin, written = written, filling.read()
             assert written > begin, f"only {written} of {ENTRIES} entries were read"
-            write_s = _write(alone, newest, begin, written)
+            write_s = alone.write(newest, begin, written)
             writing_s += write_s
             ratios.append(write_s / taken)
     engine, rate = connection.vendor, ENTRIES / writing_s
@@ -77,10 +80,10 @@ def _channel(name: str, url: str = "") -> ThingSpeakChannel:
     return source
 
 
-def _make_months(source: ThingSpeakChannel, newest: datetime) -> None:
+def _make_months(alone: _Alone, newest: datetime) -> None:
     """Have an entry in every month of the year: whoever wrote the first one would pay for it."""
     for back in range(0, ENTRIES, BATCH):
-        _write(source, newest, back, back + 1)
+        alone.write(newest, back, back + 1)
 
 
 class _Filling:
@@ -108,25 +111,30 @@ class _Filling:
         dispatch(timezone.now, self.worker.equipment.gate, queues)
 
 
-def _write(source: ThingSpeakChannel, newest: datetime, begin: int, end: int) -> float:
-    """Seconds of the store alone for the entries from `begin` to `end`, counted from the newest:
-    the same samples and received entries, ready made.
-    """
-    metrics = [metric.pk for metric in source.device.metrics.order_by("position")]
-    store, taken = get_store(), 0.0
-    for start in range(begin, end, BATCH):
-        samples, received = [], []
-        for back in range(start, min(start + BATCH, end)):
-            at, number = newest - EVERY * back, ENTRIES - back
-            texts = values(number)
-            numbers = {metric: float(text) for metric, text in zip(metrics, texts, strict=True)}
-            fields = {f"field{n}": text for n, text in enumerate(texts, 1)}
-            samples.append(Sample(source.device_id, at, number, numbers, Origin.BACKFILL))
-            received.append(Received(source.pk, source.device_id, at, number, fields))
-        started = time.perf_counter()
-        store.write(samples, received)
-        taken += time.perf_counter() - started
-    return taken
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """The store alone: the same samples and received entries, ready made, of another channel."""
+
+    source: ThingSpeakChannel
+    store: ReadingStore
+
+    def write(self, newest: datetime, begin: int, end: int) -> float:
+        """Seconds for the entries from `begin` to `end`, counted from the newest."""
+        source, taken = self.source, 0.0
+        metrics = [metric.pk for metric in source.device.metrics.order_by("position")]
+        for start in range(begin, end, BATCH):
+            samples, received = [], []
+            for back in range(start, min(start + BATCH, end)):
+                at, number = newest - EVERY * back, ENTRIES - back
+                texts = values(number)
+                numbers = {metric: float(text) for metric, text in zip(metrics, texts, strict=True)}
+                fields = {f"field{n}": text for n, text in enumerate(texts, 1)}
+                samples.append(Sample(source.device_id, at, number, numbers, Origin.BACKFILL))
+                received.append(Received(source.pk, source.device_id, at, number, fields))
+            started = time.perf_counter()
+            self.store.write(samples, received)
+            taken += time.perf_counter() - started
+        return taken
 
 
 def _peak_mb() -> float:
