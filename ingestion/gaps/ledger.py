@@ -76,7 +76,7 @@ class Turn:
 
 def answer_of(fetched: Fetched) -> Answer:
     """What the ledger needs of an answer. Rows refused for a reason were read, too."""
-    seconds = map(int, map(datetime.timestamp, [one.at for one in fetched.entries]))
+    seconds = list(map(int, map(datetime.timestamp, [one.at for one in fetched.entries])))
     rows = of_columns(Row, [one.sequence for one in fetched.entries], seconds)
     rows += [
         Row(one.sequence, None if one.at is None else int(one.at.timestamp()))

@@ -99,6 +99,11 @@ def test_a_decimal_comma_is_read_when_the_mapping_says_so() -> None:
     assert reason("1.234,5", decimal_mark=",") is Reason.THOUSANDS_SEPARATOR
 
 
+def test_a_number_of_json_is_read_as_the_text_that_is_read_again_later() -> None:
+    assert reason(4.8, decimal_mark=",") is reason("4.8", decimal_mark=",")
+    assert value(48, decimal_mark=",") == value("48", decimal_mark=",") == 48.0
+
+
 def test_a_refused_comma_says_which_setting_to_change() -> None:
     (refusal,) = read("4,8").refusals
     assert "decimal mark to comma" in refusal.detail
