@@ -28,7 +28,7 @@ from devices.models import (
 from devices.readings.samples import Origin, Received, Sample
 from devices.readings.store import ReadingStore, get_store
 from ingestion.dispatch import Queues, dispatch
-from ingestion.equipment import equipment
+from ingestion.equipment import batch_equipment
 from ingestion.models import UNREAD, Gap, SourceDay
 from ingestion.work import Worker
 
@@ -91,7 +91,7 @@ class _Filling:
 
     def __init__(self, source: ThingSpeakChannel) -> None:
         self.source = source
-        self.worker = Worker(equipment())
+        self.worker = Worker(batch_equipment())
         self._tick()  # the live poll, which finds the year to be missing
 
     def carry_on(self, least: int) -> float:

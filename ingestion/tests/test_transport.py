@@ -144,17 +144,27 @@ def test_connections_are_kept_and_never_shared_between_threads(
     for _ in range(5):
         get(transport, f"{base}/ok")
     assert server.connections == 1
-    sending = transport.send([Sending(0, HttpRequest(f"{base}/silent"), QUICK)])
-    assert next(sending) is None  # it is in the air
-    other = threading.Thread(target=get, args=(transport, f"{base}/ok"))
+    arrived, answered = threading.Event(), threading.Event()
+
+    def held(peer: Peer) -> None:
+        arrived.set()
+        assert answered.wait(5)
+        peer.answer(b"{}")
+
+    server.plays["/held"] = held
+    other = threading.Thread(target=get, args=(transport, f"{base}/held", Timeouts(5, 5, 5)))
     other.start()
+    assert arrived.wait(5)
+    assert get(transport, f"{base}/ok").status == 200
+    answered.set()
     other.join()
-    assert [landed is None for landed in sending][-1] is False
+    assert server.connections == 2
+    get(transport, f"{base}/ok")
     assert server.connections == 2
 
 
-def test_a_slow_answer_keeps_no_other_waiting(base: str, transport: Transport) -> None:
-    endings = get_all(transport, [f"{base}/silent", *[f"{base}/ok"] * 20])
+def test_of_many_at_once_a_slow_answer_keeps_no_other_waiting(base: str) -> None:
+    endings = get_all(CurlTransport(LOOPBACK), [f"{base}/silent", *[f"{base}/ok"] * 20])
     assert sorted(endings[:-1]) == sorted(f"{key}:200" for key in range(1, 21))
     assert endings[-1] == "0:TimedOut"
 
@@ -183,9 +193,8 @@ def test_requests_are_taken_one_by_one_and_only_when_there_is_room(
     assert sorted(landed) == taken == [0, 1, 2]
 
 
-def test_what_is_in_the_air_is_let_go_when_nobody_wants_it_any_more(
-    base: str, transport: Transport
-) -> None:
+def test_what_is_in_the_air_is_let_go_when_nobody_wants_it_any_more(base: str) -> None:
+    transport = CurlTransport(LOOPBACK)
     sending = transport.send([Sending(0, HttpRequest(f"{base}/silent"), Timeouts(1, 1, 1))])
     assert next(sending) is None
     sending.close()  # type: ignore[attr-defined]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -96,6 +98,34 @@ def test_an_allowed_network_does_not_open_others(
 def test_a_host_can_be_allowed_by_name(base: str, kind: Kind) -> None:
     named = kind(["localhost"])
     assert get(named, base.replace("127.0.0.1", "localhost") + "/ok").status == 200
+
+
+def test_of_a_names_addresses_the_next_is_tried_where_one_does_not_answer(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only for requests: libcurl resolves names by itself, and tries each address likewise."""
+    resolve = socket.getaddrinfo
+
+    def two(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        if host != "pump-house.test":
+            return resolve(host, port, *args, **kwargs)
+        return [one for text in ("127.0.0.9", "127.0.0.1") for one in resolve(text, port, *args)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    with server.running() as base:
+        url = base.replace("127.0.0.1", "pump-house.test")
+        assert get(RequestsTransport(LOOPBACK), f"{url}/ok").status == 200
+        # what may not be asked is left out, wherever it stands
+        assert get(RequestsTransport(["127.0.0.1"]), f"{url}/ok").status == 200
+        with pytest.raises(ConnectFailed):
+            get(RequestsTransport(["127.0.0.9"]), f"{url}/ok")
+    (head, _) = server.requests
+    assert f"Host: {url.removeprefix('http://')}".encode() in head
+
+
+def test_a_name_that_cannot_exist_leads_nowhere(kind: Kind) -> None:
+    with pytest.raises(ConnectFailed):
+        get(kind(LOOPBACK), f"http://{'a' * 70}.example/")
 
 
 def test_an_allow_list_with_a_slip_is_refused(kind: Kind) -> None:

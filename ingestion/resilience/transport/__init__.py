@@ -1,9 +1,9 @@
 """Sending requests. `base` holds the words and the protocol; behind it stand two libraries.
 
-`RequestsTransport` (requests, threads) serves single requests that a person waits for;
-`CurlTransport` (libcurl) serves the worker's batches at a twentieth of the processor time. Both
-refuse private addresses at connect time, follow no redirects, keep no cookies, read no proxies or
-.netrc of the environment, limit the body and the whole answer's time, and fail in the same words.
+`RequestsTransport` (requests) serves single requests that a person waits for; `CurlTransport`
+(libcurl) has a worker's batch in the air at once, at an eighth of the processor time. Both refuse
+private addresses at connect time, follow no redirects, keep no cookies, read no proxies or .netrc
+of the environment, limit the body and the whole answer's time, and fail in the same words.
 """
 
 from ingestion.resilience.transport.base import (
@@ -25,7 +25,7 @@ from ingestion.resilience.transport.base import (
     send_one,
 )
 from ingestion.resilience.transport.curl import CurlTransport
-from ingestion.resilience.transport.threads import RequestsTransport
+from ingestion.resilience.transport.single import RequestsTransport
 
 __all__ = [
     "BODY_LIMIT",
