@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from devices.readings.models import SLOTS
@@ -47,19 +48,22 @@ class Batch:
         """Where a metric of the batch stands."""
         return self.places.get(metric) or self.memory.places[metric]
 
-    def leading(self, leaving: Container[Key]) -> Iterator[tuple[Key, Kind, Shape | None]]:
+    def leading(self, leaving: Collection[Key]) -> Iterator[tuple[Key, Kind, Shape | None]]:
         """The newest row of each kind, perhaps with some older ones, and its shape if it has one.
 
         Without those `leaving` and those that only follow what stands.
         """
-        behind = self.rows.behind.items()
-        newest = {shape: key for key, (shape, _) in behind if key not in leaving}
+        behind = self.rows.behind
+        staying = [key for key in behind if key not in leaving] if leaving else behind
+        shapes = map(itemgetter(0), map(behind.__getitem__, staying))
+        newest: dict[Shape | None, Key] = dict(zip(shapes, staying, strict=True))
         for shape, key in newest.items():
             if shape and not shape.is_followed_at(key[1]):
                 yield key, (key[0], shape.filled), shape
         if None in newest:
-            for key, (shape, record) in behind:
-                if shape is None and key not in leaving:
+            for key in staying:
+                shape, record = behind[key]
+                if shape is None:
                     yield key, (key[0], filled_of(record)), None
 
     def outcome(self, instant: Callable[[datetime], Any]) -> WriteResult:

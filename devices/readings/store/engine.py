@@ -165,6 +165,10 @@ class Engine(Rows):
     def instant(self, at: datetime) -> Any:
         """An aware instant as a parameter, to the millisecond."""
 
+    def instants(self, at: Sequence[datetime]) -> Sequence[Any]:
+        """Whole milliseconds as `instant` makes them."""
+        return list(map(self.instant, at))
+
     @abstractmethod
     def moment(self, stored: Any) -> datetime:
         """A stored instant as aware UTC."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import chain, pairwise
+from itertools import chain, islice
 from math import hypot
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import Any
 
 from devices.readings.instants import to_millisecond
@@ -39,24 +39,21 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
     known = memory(mark.slots_gone)
     batch = Batch(merged, memory=known)
     shapes = _shapes(engine, batch, known)
-    if [shape.device for shape in shapes] != [sample.device for sample in merged]:
+    devices, at, sequences, values, _ = zip(*merged, strict=True) if merged else ((),) * 5
+    if [shape.device for shape in shapes] != list(devices):
         raise _strange(merged, shapes)
-    pairs = list(zip(shapes, merged, strict=True))
-    values = list(chain.from_iterable([sample.values.values() for sample in merged]))
-    if not _are_numbers(values) or any([shape.stream is None for shape in shapes]):  # noqa: C419
-        usual = []
-        for shape, sample in pairs:
-            if shape.stream is not None and _are_numbers(sample.values.values()):
-                usual.append((shape, sample))
-            else:
-                _spread(engine, sample, batch)
-        pairs = usual
-    batch.rows.behind.update(
-        {
-            (shape.stream, engine.instant(sample.at), sample.sequence): (shape, sample)
-            for shape, sample in pairs
-        }
-    )
+    streams = [shape.stream for shape in shapes]
+    keys = zip(streams, engine.instants(at), sequences, strict=True)
+    placed = zip(shapes, merged, strict=True)
+    usual = list(chain.from_iterable([one.values() for one in values]))
+    if None not in streams and _are_numbers(usual):
+        batch.rows.behind.update(zip(keys, placed, strict=True))
+        return batch
+    for key, (shape, sample) in zip(keys, placed, strict=True):
+        if shape.stream is not None and _are_numbers(sample.values.values()):
+            batch.rows.behind[key] = (shape, sample)
+        else:
+            _spread(engine, sample, batch)
     return batch
 
 
@@ -81,7 +78,7 @@ def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
     """The shape of each sample."""
     metrics_of = [tuple(sample.values) for sample in batch.samples]
     with suppress(KeyError):
-        return [known.shapes[metrics] for metrics in metrics_of]
+        return list(map(known.shapes.__getitem__, metrics_of))
     new = set(metrics_of) - known.shapes.keys()
     batch.places = remembered_places(engine, set().union(*new), known)
     _give_slots(engine, batch)
@@ -97,7 +94,8 @@ def _merged(samples: Sequence[Sample]) -> list[Sample]:
         full = [sample._replace(at=to_millisecond(sample.at)) for sample in full]
     for part in _FROM_THE_LEAST:
         full.sort(key=part)
-    if any(_IDENTITY(one) == _IDENTITY(other) for one, other in pairwise(full)):
+    identities = list(map(_IDENTITY, full))
+    if any(map(eq, identities, islice(identities, 1, None))):
         merged: list[Sample] = []
         for sample in full:
             if merged and _IDENTITY(merged[-1]) == _IDENTITY(sample):

@@ -73,6 +73,10 @@ class PostgresqlEngine(SqlRows):
         """The roller's lock, if nobody has it."""
         return bool(self.query("SELECT pg_try_advisory_xact_lock(%s)", [ROLLER_LOCK])[0][0])
 
+    def instants(self, at: Sequence[datetime]) -> Sequence[datetime]:
+        """As they are: whole milliseconds already."""
+        return at
+
     def moment(self, stored: datetime) -> datetime:
         """As it is: connections speak UTC."""
         return stored

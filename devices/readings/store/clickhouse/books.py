@@ -35,6 +35,10 @@ class BookedEngine(Engine):
         """As the books have it; on the way to ClickHouse it becomes milliseconds."""
         return self.books.instant(at)
 
+    def instants(self, at: Sequence[datetime]) -> Sequence[Any]:
+        """As the books have them."""
+        return self.books.instants(at)
+
     def moment(self, stored: Any) -> datetime:
         """Of either: milliseconds, or as the books have it."""
         return from_ms(stored) if isinstance(stored, int) else self.books.moment(stored)
