@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from devices.models import Device
+from django.db import connection
+
 from devices.readings.instants import from_ms, to_ms
 from devices.readings.keeping import Volume
 from devices.readings.periods import Span
@@ -47,8 +48,12 @@ class ClickhouseEngine(BookedEngine):
 
     def hold(self, devices: Collection[int]) -> None:
         """Their rows in the books, in the order of keys; SQLite has one writer anyway."""
-        rows = Device.objects.select_for_update(no_key=True).filter(pk__in=devices)
-        list(rows.order_by("pk").values_list("pk"))
+        wanted, params = self.relation("k", [("id", "int8")], [[one] for one in devices])
+        lock = "FOR NO KEY UPDATE OF d" if connection.features.has_select_for_update else ""
+        self.many(
+            f"SELECT d.id FROM {wanted} JOIN devices_device d ON d.id = k.id ORDER BY d.id {lock}",
+            params,
+        )
 
     def clear(self, slots: Collection[tuple[int, int]]) -> None:
         """A slot that was given in a transaction undone may be given again."""
