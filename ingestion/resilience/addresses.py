@@ -10,6 +10,9 @@ from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Site-local, and IPv4 within IPv6: both deprecated, and may still be routed.
+_OLD = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("::/96"))
+_SPECIAL: tuple[_Network, ...] = (*EXTRA_BLOCKED_NET_RANGES, *_OLD)
 
 
 class AllowList:
@@ -47,7 +50,7 @@ class AllowList:
         if any(address in net for net in self._networks) or host.lower() in self._hosts:
             return True
         special = address.is_private or address.is_multicast or address.is_unspecified
-        return not special and not any(address in net for net in EXTRA_BLOCKED_NET_RANGES)
+        return not special and not any(address in net for net in _SPECIAL)
 
 
 def _plain(address: _Address) -> _Address:

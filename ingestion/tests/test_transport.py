@@ -54,6 +54,11 @@ def cut_off_chunks(peer: Peer) -> None:
     peer.sock.close()
 
 
+def negative_chunk(peer: Peer) -> None:
+    peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n" + b"0" * 2_500_000)
+    peer.sock.close()
+
+
 def reset_in_body(peer: Peer) -> None:
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
     peer.reset()
@@ -70,11 +75,13 @@ PLAYS = {
     "/moved": lambda peer: peer.answer(b"", "302 Found", "Location: /ok"),
     "/cookie": lambda peer: peer.answer(b"{}", "200 OK", "Set-Cookie: session=1; Path=/"),
     "/429": lambda peer: peer.answer(b"", "429 Too Many Requests", "Retry-After: 7"),
+    "/twice": lambda peer: peer.answer(b"", "429 Slow down", "Retry-After: 120", "retry-after: 7"),
     "/silent": Peer.silence,
     "/drip-head": drip_head,
     "/drip-body": drip_body,
     "/cut-off": cut_off,
     "/cut-off-chunks": cut_off_chunks,
+    "/negative-chunk": negative_chunk,
     "/reset-in-body": reset_in_body,
     "/reset": Peer.reset,
     "/no-http": lambda peer: peer.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
@@ -123,6 +130,7 @@ def test_an_answer_comes_back_whole(base: str, transport: Transport) -> None:
     assert (answer.status, answer.body, answer.header("x-KIND")) == (200, b"{}", "Test")
     assert get(transport, f"{base}/zipped").body == b"[1]"
     assert get(transport, f"{base}/429").header("Retry-After") == "7"
+    assert get(transport, f"{base}/twice").header("Retry-After") == "120, 7"
 
 
 def test_parameters_and_headers_arrive(
@@ -209,6 +217,7 @@ def test_what_is_in_the_air_is_let_go_when_nobody_wants_it_any_more(base: str) -
         ("/drip-body", TimedOut),
         ("/cut-off", BodyCutOff),
         ("/cut-off-chunks", BodyCutOff),
+        ("/negative-chunk", (BodyCutOff, ConnectFailed)),
         ("/reset-in-body", BodyCutOff),
         ("/not-zipped", BodyCutOff),
         ("/large", BodyTooLarge),

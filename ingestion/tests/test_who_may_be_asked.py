@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,8 @@ def get(transport: Transport, url: str, timeouts: Timeouts = QUICK) -> HttpRespo
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]",
-     "169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0"],  # noqa: S104
+     "169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0",  # noqa: S104
+     "[fec0::1]", "[::127.0.0.1]"],
 )  # fmt: skip
 def test_private_addresses_are_refused_unless_allowed(
     base: str, server: FaultServer, kind: Kind, host: str
@@ -100,20 +103,26 @@ def test_a_host_can_be_allowed_by_name(base: str, kind: Kind) -> None:
     assert get(named, base.replace("127.0.0.1", "localhost") + "/ok").status == 200
 
 
+NAME = "pump-house.test"
+
+
+def leads_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let the name lead to these addresses; libcurl has a resolver of its own."""
+    resolve = socket.getaddrinfo
+
+    def several(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        texts = addresses if host == NAME else (host,)
+        return [one for text in texts for one in resolve(text, port, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+
+
 def test_of_a_names_addresses_the_next_is_tried_where_one_does_not_answer(
     server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only for requests: libcurl resolves names by itself, and tries each address likewise."""
-    resolve = socket.getaddrinfo
-
-    def two(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
-        if host != "pump-house.test":
-            return resolve(host, port, *args, **kwargs)
-        return [one for text in ("127.0.0.9", "127.0.0.1") for one in resolve(text, port, *args)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", two)
+    leads_to(monkeypatch, "127.0.0.9", "127.0.0.1")
     with server.running() as base:
-        url = base.replace("127.0.0.1", "pump-house.test")
+        url = base.replace("127.0.0.1", NAME)
         assert get(RequestsTransport(LOOPBACK), f"{url}/ok").status == 200
         # what may not be asked is left out, wherever it stands
         assert get(RequestsTransport(["127.0.0.1"]), f"{url}/ok").status == 200
@@ -121,6 +130,36 @@ def test_of_a_names_addresses_the_next_is_tried_where_one_does_not_answer(
             get(RequestsTransport(["127.0.0.9"]), f"{url}/ok")
     (head, _) = server.requests
     assert f"Host: {url.removeprefix('http://')}".encode() in head
+
+
+@contextmanager
+def silence(address: str, port: int) -> Iterator[None]:
+    """Whoever connects here waits: those in line fill it, and nobody takes them in."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield
+
+
+def test_silent_addresses_leave_the_others_their_time_and_no_more(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = Timeouts(connect_s=1, read_s=1, total_s=2)
+    with server.running() as base:
+        url, port = base.replace("127.0.0.1", NAME), int(base.rpartition(":")[2])
+        with silence("127.0.0.9", port):
+            leads_to(monkeypatch, "127.0.0.9", "127.0.0.1")
+            assert get(RequestsTransport(LOOPBACK), f"{url}/ok", limits).status == 200
+            leads_to(monkeypatch, *["127.0.0.9"] * 8)
+            begin = time.monotonic()
+            with pytest.raises(TimedOut):
+                get(RequestsTransport(LOOPBACK), f"{url}/ok", limits)
+            assert time.monotonic() - begin < 4  # eight times connect_s would be 8
 
 
 def test_a_name_that_cannot_exist_leads_nowhere(kind: Kind) -> None:

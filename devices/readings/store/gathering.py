@@ -68,10 +68,14 @@ def _strange(samples: Sequence[Sample], shapes: Sequence[Shape]) -> UnknownMetri
 def _are_numbers(values: Collection[Value]) -> bool:
     """Whether all are numbers that can be stored as they are."""
     kinds = set(map(type, values))
+    if not kinds <= _NUMBERS:
+        return False
     # The length of numbers as a vector is finite and small only when each of them is.
-    return kinds <= _NUMBERS and hypot(*values) <= (  # type: ignore[arg-type]
-        _LARGEST_WHOLE if int in kinds else LARGEST
-    )
+    try:
+        length = hypot(*values)  # type: ignore[arg-type]
+    except OverflowError:  # a whole number beyond all doubles
+        return False
+    return length <= (_LARGEST_WHOLE if int in kinds else LARGEST)
 
 
 def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:

@@ -174,7 +174,9 @@ def test_whole_numbers_come_back_whole(store: ReadingStore) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 700])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e200, 2**53 + 1, "a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), 1e200, 2**53 + 1, 10**400, "a\0b", "\ud800"]
+)
 def test_what_cannot_be_kept_is_refused_and_nothing_of_the_batch_is_written(
     store: ReadingStore, value: float | str, others: int
 ) -> None:

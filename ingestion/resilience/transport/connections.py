@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 import requests
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from ingestion.resilience.addresses import AllowList
 from ingestion.resilience.transport.base import AddressRefused, error
 
+_LEAST_S = 0.001
 _current = threading.local()
 
 
@@ -83,6 +85,12 @@ class _Answer(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_Socket(sock), *args, **kwargs)  # type: ignore[arg-type]
 
+    def _safe_read(self, amt: int) -> bytes:
+        """Refuse a chunk of a negative length: it would be read to the end, whatever the limit."""
+        if amt < 0:
+            raise http.client.HTTPException("A chunk has a negative length.")
+        return super()._safe_read(amt)  # type: ignore[misc,no-any-return]
+
 
 class _Connection(HTTPConnection):
     """Connects to the very address that was found to be allowed: nothing can come between."""
@@ -91,19 +99,31 @@ class _Connection(HTTPConnection):
     rules: ClassVar[AllowList]
 
     def _new_conn(self) -> socket.socket:
-        """The socket. Raises AddressRefused when none of the host's addresses may be asked."""
-        name = self._dns_host
+        """The socket. Raises AddressRefused when none of the host's addresses may be asked.
+
+        Each address has its share of what is left of the time to connect: one that is silent
+        leaves the others theirs.
+        """
+        name, patience = self._dns_host, self.timeout or 0.0
         addresses = self.rules.addresses(name, self.port)
         if not addresses:
             raise error(AddressRefused)
+        until = min(time.monotonic() + patience, getattr(_current, "at", None) or math.inf)
         try:
-            for self._dns_host in addresses[:-1]:
-                with suppress(NewConnectionError):
-                    return super()._new_conn()
-            self._dns_host = addresses[-1]
-            return super()._new_conn()
+            for left, self._dns_host in zip(range(len(addresses), 0, -1), addresses, strict=True):
+                self.timeout = max(until - time.monotonic(), _LEAST_S) / left
+                try:
+                    connected = super()._new_conn()
+                except ConnectTimeoutError:  # or refused, or unreachable
+                    if left == 1 or time.monotonic() >= until:
+                        raise
+                else:
+                    connected.settimeout(patience)
+                    return connected
+            raise AssertionError("The last address either connects or raises.")
         finally:
-            self._dns_host = name  # the one that certificates and the Host header are for
+            # The name is what certificates and the Host header are for.
+            self._dns_host, self.timeout = name, patience
 
 
 def _pools(allowed: AllowList) -> dict[str, type[HTTPConnectionPool]]:

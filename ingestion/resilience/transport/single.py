@@ -120,9 +120,10 @@ class RequestsTransport:
         limits = (timeouts.connect_s, timeouts.read_s)
         response = adapter.send(prepared, stream=True, timeout=limits, verify=self._verify)
         with response:
+            headers = response.raw.headers
             return HttpResponse(
                 response.status_code,
-                {name.lower(): value for name, value in response.raw.headers.items()},
+                {name.lower(): headers[name] for name in headers},  # of one name, joined
                 self._body(response),
             )
 
