@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from devices.models import DataType, Device, Metric
 from devices.readings.instants import HOUR, hour_of
 from devices.readings.paging import all_readings
-from devices.readings.periods import day_span, month_span
+from devices.readings.periods import Period, Span, day_span, month_span
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -36,10 +36,10 @@ _SPANS = {
     Tier.DAY: timedelta(days=BUCKETS_AT_ONCE),
     Tier.MONTH: timedelta(days=6 * BUCKETS_AT_ONCE),  # the store counts the days of a range
 }
-_BEGINNINGS: dict[Tier, Callable[[datetime, ZoneInfo], datetime]] = {
-    Tier.HOUR: lambda at, zone: hour_of(at),
-    Tier.DAY: lambda at, zone: day_span(at, zone).bucket,
-    Tier.MONTH: lambda at, zone: month_span(at, zone).bucket,
+_PERIODS: dict[Tier, Period] = {
+    Tier.HOUR: lambda at, zone: Span(hour_of(at), hour_of(at), hour_of(at) + HOUR),
+    Tier.DAY: day_span,
+    Tier.MONTH: month_span,
 }
 STATISTICS = ("average", "minimum", "maximum", "count")
 ENTRY = "Entry number"
@@ -189,11 +189,15 @@ def _buckets(
 def _bucket_rows(
     request: ExportRequest, metrics: Sequence[Metric], zone: ZoneInfo
 ) -> Iterator[tuple[Any, ...]]:
+    kept_from = _hours_from(request, metrics) if request.tier is Tier.HOUR else None
     for since, until in _spans(request, zone):
         found: dict[datetime, dict[int, Bucket]] = {}
         for metric in metrics:
+            begins = max(since, kept_from) if kept_from else since
+            if begins >= until:
+                continue
             answer = get_store().aggregate(
-                AggregateRequest(metric.pk, since, until, _WIDTHS[request.tier])
+                AggregateRequest(metric.pk, begins, until, _WIDTHS[request.tier])
             )
             for bucket in answer.buckets:
                 found.setdefault(bucket.start, {})[metric.pk] = bucket
@@ -204,6 +208,14 @@ def _bucket_rows(
             yield tuple(cells)
 
 
+def _hours_from(request: ExportRequest, metrics: Sequence[Metric]) -> datetime | None:
+    """From when on the device's hours are kept; None: all are."""
+    if not metrics:
+        return None
+    survey = get_store().survey(metrics[0].pk, request.since, request.until, most=0)
+    return survey.kept.hours_from
+
+
 def _statistics(bucket: Bucket | None) -> list[float | int | None]:
     if bucket is None:
         return [None] * len(STATISTICS)
@@ -211,9 +223,11 @@ def _statistics(bucket: Bucket | None) -> list[float | int | None]:
 
 
 def _spans(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
-    """The range in parts that begin where buckets do: no bucket is cut in two."""
-    since = request.since
-    while since < request.until:
-        until = _BEGINNINGS[request.tier](since + _SPANS[request.tier], zone)
-        yield since, min(until, request.until)
+    """Whole buckets that touch the range, in parts: of old ones nothing but the whole is kept."""
+    period = _PERIODS[request.tier]
+    since = period(request.since, zone).since
+    ends = period(request.until - timedelta.resolution, zone).until
+    while since < ends:
+        until = min(period(since + _SPANS[request.tier], zone).since, ends)
+        yield since, until
         since = until

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,13 +32,14 @@ from devices.readings.samples import (
     Tier,
 )
 from devices.readings.store.archive import reading as archive
-from devices.readings.store.archive.stitching import by_hours, divide, joined
+from devices.readings.store.archive.stitching import by_hours, divide, joined, together
 from devices.readings.store.base import NotKept, NotNumeric, TooManyBuckets
 from devices.readings.store.engine import Engine
 from devices.readings.store.reading import Subject, subject_of
 from devices.readings.store.summary import STATISTICS, TIER_TABLES
 
 MAX_BUCKETS = 20_000
+DAY = timedelta(days=1)
 _ORDER = list(Tier)
 _PERIODS = {Tier.DAY: day_span, Tier.MONTH: month_span}
 
@@ -56,20 +58,71 @@ def aggregate(engine: Engine, request: AggregateRequest) -> Buckets:
         if ready:
             tiers.add(request.width)
             buckets = _of_tier(engine, subject, request.width, ready)
+    clipped = [clip(span, request.since, request.until) for span in rest]
+    aged, younger = _by_age(subject, clipped)
+    of_days = _of_whole_days(engine, subject, aged)
     hours: list[Span] = []
     readings: list[Span] = []
-    for span in rest:
-        clipped = clip(span, request.since, request.until)
-        for part, has_hours in by_hours(clipped, subject.kept, subject.cut):
+    for span in younger:
+        for part, has_hours in by_hours(span, subject.kept, subject.cut):
             inner, edges = split_hours(part, subject.rolled, pending) if has_hours else ([], [part])
             hours += inner
             readings += edges
     archived, readings = divide(readings, subject.kept.archived_until)
-    tiers |= {tier for tier, some in ((Tier.HOUR, hours), (Tier.ARCHIVE, archived)) if some}
-    older = archive.summaries(subject.metric, subject.data_type, archived)
+    parts = ((Tier.DAY, of_days), (Tier.HOUR, hours), (Tier.ARCHIVE, archived))
+    tiers |= {tier for tier, some in parts if some}
+    older = joined(of_days, archive.summaries(subject.metric, subject.data_type, archived))
     found = joined(older, _summed(engine, subject.metric, hours, readings))
     ordered = sorted([*buckets, *found], key=lambda bucket: bucket.start)
     return Buckets(max(tiers, key=_ORDER.index), ordered)
+
+
+def _by_age(subject: Subject, spans: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """The parts of spans of which only days are kept, and the others.
+
+    The day in which hours begin to be kept is whole only as a day.
+    """
+    begins = subject.kept.hours_from
+    if begins is None:
+        return [], list(spans)
+    day = day_span(begins, subject.zone)
+    edge = begins if begins == day.since else day.until
+    aged, younger = divide([span for span in spans if span.since < begins], edge)
+    return aged, [*younger, *(span for span in spans if span.since >= begins)]
+
+
+def _of_whole_days(engine: Engine, subject: Subject, spans: Sequence[Span]) -> list[Bucket]:
+    """Statistics by bucket, of days alone: all of them that have readings within the spans.
+
+    Raises NotKept where some of a day's readings lie within and others do not.
+    """
+    if not spans:
+        return []
+    since, until = spans[0].since, spans[-1].until
+    begins = [span.since for span in spans]
+    found: dict[datetime, list[Bucket]] = {}
+    for day in _days(engine, subject.metric, since - 2 * DAY, until):
+        if day.last_at < since or day.first_at >= until:
+            continue
+        if day.first_at < since or day.last_at >= until:
+            raise NotKept(
+                f"Of the time before {_words(until)} only whole days are kept, and "
+                f"{day_of(day.first_at, subject.zone)} is cut in two. Begin and end with a day of "
+                f"the community's zone, {subject.zone}."
+            )
+        span = spans[max(bisect_right(begins, day.first_at) - 1, 0)]
+        if day.first_at < span.until:
+            found.setdefault(span.bucket, []).append(day)
+    return [replace(together(days), start=bucket) for bucket, days in sorted(found.items())]
+
+
+def _days(engine: Engine, metric: int, since: datetime, until: datetime) -> list[Bucket]:
+    rows = engine.read(
+        f"SELECT bucket, {STATISTICS} FROM {engine.source(TIER_TABLES[Tier.DAY])} "
+        "WHERE metric_id = %s AND bucket >= %s AND bucket < %s ORDER BY bucket",
+        [metric, engine.instant(since), engine.instant(until)],
+    )
+    return [_bucket(engine, row) for row in rows]
 
 
 def _summed(

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import zipfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,8 @@ from django.test import AsyncClient, Client
 from devices.models import DataType, Device, Membership, Metric
 from devices.readings import paging
 from devices.readings.export import table
+from devices.readings.export.table import ExportRequest
+from devices.readings.keeping import Cut
 from devices.readings.samples import Sample, Tier
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes
@@ -113,6 +115,28 @@ def test_days_are_those_of_the_community(
         ("2026-11-21T00:00:00+05:30", str(HOURS * 6 - 51)),
     ]
     assert (days[0][2], days[0][3]) == ("-1.5", str(50 / 4))
+
+
+def test_old_days_are_exported_whole_and_dropped_hours_are_absent(store: ReadingStore) -> None:
+    tank = device("Asia/Kolkata")
+    (level,) = metrics(tank, 1)
+    days = 150
+    store.write(
+        [Sample(tank.pk, START + timedelta(days=n), n, {level.pk: float(n)}) for n in range(days)]
+    )
+    end = START + timedelta(days=days)
+    store.roll_up(end)
+    store.drop({tank.pk: Cut(end - timedelta(days=40), end - timedelta(days=100))})
+
+    def exported(tier: Tier, since: datetime, until: datetime) -> list[Any]:
+        return list(table.table_of(ExportRequest(tank, [level], since, until, tier)).rows)
+
+    cut = START + timedelta(days=9, minutes=1), START + timedelta(days=12, minutes=-1)
+    assert [row[1] for row in exported(Tier.DAY, *cut)] == [9.0, 10.0, 11.0, 12.0]
+    assert [row[4] for row in exported(Tier.MONTH, *cut)] == [11, 31]  # 20 November on
+    assert sum(row[4] for row in exported(Tier.DAY, START, end)) == days
+    hours = exported(Tier.HOUR, START, end)
+    assert [row[1] for row in hours] == [float(n) for n in range(50, days)]
 
 
 def test_a_workbook_opens_with_its_readings(

@@ -178,6 +178,48 @@ def test_hours_go_later_and_days_stay(store: ReadingStore) -> None:
         store.percentiles(PercentileRequest(level.pk, JANUARY, NOW, Tier.DAY, [50]))
 
 
+def test_what_only_days_are_kept_of_still_counts_whatever_the_bucket(store: ReadingStore) -> None:
+    level = spoken(store)
+    midnight = JANUARY + timedelta(days=9, hours=18, minutes=30)  # in the community's zone
+    ranges = [
+        (JANUARY, NOW),  # cuts days in which nothing was said at its edges
+        (midnight, NOW),
+        (midnight, midnight + timedelta(days=31)),
+        (JANUARY + timedelta(days=70), NOW - timedelta(hours=40)),
+    ]
+    widths = (None, Tier.DAY, Tier.MONTH)
+    requests = [AggregateRequest(level.pk, *part, width) for part in ranges for width in widths]
+    before = [store.aggregate(one).buckets for one in requests]
+    complete = store.completeness(level.pk, *ranges[0])
+    rule(40, 100)
+
+    prune(NOW)
+
+    for request, buckets in zip(requests, before, strict=True):
+        assert store.aggregate(request).buckets == buckets, request
+    assert store.statistics(level.pk, *ranges[0]) == before[0][0]
+    assert store.completeness(level.pk, *ranges[0]) == complete
+    assert store.aggregate(requests[0]).tier is Tier.DAY
+    recent = AggregateRequest(level.pk, NOW - timedelta(days=99), NOW, None)
+    assert store.aggregate(recent).tier is Tier.HOUR
+
+
+def test_a_day_that_only_the_day_tier_knows_is_not_cut_in_two(store: ReadingStore) -> None:
+    level = spoken(store)
+    noon = JANUARY + timedelta(days=10, hours=12)
+    store.write([Sample(level.device_id, noon, 1, {level.pk: 99.0})])
+    store.roll_up(NOW)
+    rule(40, 100)
+    prune(NOW)
+
+    for since, until in ((noon - timedelta(hours=1), NOW), (JANUARY, noon)):
+        for width in (None, Tier.DAY, Tier.MONTH):
+            with pytest.raises(NotKept, match="2026-01-11 is cut in two"):
+                store.aggregate(AggregateRequest(level.pk, since, until, width))
+    with pytest.raises(NotKept, match="Asia/Kolkata"):
+        store.statistics(level.pk, noon, NOW)
+
+
 def test_charts_and_integrals_reach_back_through_every_tier(store: ReadingStore) -> None:
     level = spoken(store)
     rule(40, 100)
