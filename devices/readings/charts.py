@@ -6,10 +6,11 @@ next coarser tier: `Series.parts` says which part came from where.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from functools import partial
+from itertools import groupby, pairwise
 from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -143,10 +144,12 @@ def _told(part: Part, archived_until: datetime | None) -> list[Part]:
 
 
 def _width(length: timedelta, points: int) -> timedelta:
-    """The narrowest bucket of which so many cover the length; whole days beyond six hours."""
+    """The narrowest bucket of which so many cover the length; whole days beyond six hours, and
+    whole months beyond 28 days.
+    """
     fitting = (width for width in WIDTHS if length / width <= points)
     days = -(-length // (DAY * points))
-    return next(fitting, MONTH if days > 28 else days * DAY)
+    return next(fitting, days * DAY if days <= 28 else -(-days // 31) * MONTH)
 
 
 def _kept_stretches(
@@ -177,7 +180,10 @@ def _part(metric: Metric, stretch: _Stretch) -> tuple[Part, list[Point]]:
     answer = get_store().aggregate(_request(metric, since, until, width))
     buckets = list(answer.buckets)
     if DAY < width < MONTH:
-        buckets = _grouped(buckets, width // DAY)
+        buckets = _grouped(buckets, partial(_day_number, days=width // DAY))
+    elif width > MONTH:
+        zone = ZoneInfo(metric.device.community.zone)
+        buckets = _grouped(buckets, partial(_month_number, zone=zone, months=width // MONTH))
     return Part(answer.tier, width, since, until), _band(buckets, width)
 
 
@@ -188,7 +194,7 @@ def _request(
     if width < DAY:
         return AggregateRequest(metric.pk, since, until, width)
     zone = ZoneInfo(metric.device.community.zone)
-    if width == MONTH:
+    if width >= MONTH:
         return AggregateRequest(metric.pk, month_span(since, zone).since, until, Tier.MONTH)
     return AggregateRequest(metric.pk, day_span(since, zone).since, until, Tier.DAY)
 
@@ -227,16 +233,19 @@ def _broken(at: datetime) -> Point:
     return Point(at, None, None, None)
 
 
-def _grouped(buckets: Sequence[Bucket], days: int) -> list[Bucket]:
-    """Days put together, so many at a time, aligned to whole multiples since 1970."""
-    groups: list[list[Bucket]] = []
-    numbers: list[int] = []
-    for bucket in buckets:
-        # Half a day added: midnight in any zone is nearest to the right whole day.
-        number = int((bucket.start.timestamp() // 3600 + 12) // (24 * days))
-        if numbers and numbers[-1] == number:
-            groups[-1].append(bucket)
-        else:
-            numbers.append(number)
-            groups.append([bucket])
-    return [together(group) for group in groups]
+def _day_number(at: datetime, days: int) -> int:
+    """Which group of so many days, aligned to whole multiples since 1970."""
+    # Half a day added: midnight in any zone is nearest to the right whole day.
+    return int((at.timestamp() // 3600 + 12) // (24 * days))
+
+
+def _month_number(at: datetime, zone: ZoneInfo, months: int) -> int:
+    """Which group of so many months, aligned to whole multiples since the year 0."""
+    local = at.astimezone(zone)
+    return (local.year * 12 + local.month - 1) // months
+
+
+def _grouped(buckets: Sequence[Bucket], number: Callable[[datetime], int]) -> list[Bucket]:
+    """Buckets whose beginnings have one number put together."""
+    groups = groupby(buckets, key=lambda bucket: number(bucket.start))
+    return [together(list(group)) for _, group in groups]

@@ -145,6 +145,21 @@ def test_a_chart_over_both_parts_is_whole(aged: Metric, points: int) -> None:
     assert all(one.until == other.since for one, other in pairwise(chart.parts))
 
 
+@pytest.mark.parametrize("points", [5, 10, 20, 30])
+def test_more_months_than_places_are_put_together(store: ReadingStore, points: int) -> None:
+    days = 1000
+    level = filled(store, days, 24 * 60, "Asia/Kolkata")
+    store.roll_up(START + timedelta(days=days + 1))
+
+    chart = series(level, START, START + timedelta(days=days), points)
+
+    drawn = [point for point in chart.points if point.average is not None]
+    assert chart.tier is Tier.MONTH
+    assert points / 4 <= len(drawn) <= points + 2
+    assert len(drawn) == len(chart.points)  # nothing is missing, so the line is not broken
+    assert (drawn[0].minimum, drawn[-1].maximum) == (0.0, days - 1)
+
+
 def test_decades_are_drawn_in_months(store: ReadingStore) -> None:
     (level,) = metrics(device("Asia/Kolkata"), 1)
     store.write(
