@@ -73,8 +73,8 @@ class Sample(NamedTuple):
 class Received(NamedTuple):
     """One entry as the source sent it, kept so that a number can be explained or recomputed.
 
-    `arrived` (aware UTC) tells when it first reached us, and so which poll brought it; None: not
-    known.
+    `arrived` (aware UTC) tells when it reached us as it stands, and so which poll brought it; None:
+    not known.
     """
 
     source: int

@@ -108,7 +108,7 @@ TEXTS = Table(
 RECEIVED = Table(
     name="readings_received",
     key=("source_id", "at", "sequence"),
-    fixed=("device_id", "arrived_at"),
-    values=("fields",),
+    fixed=("device_id",),
+    values=("arrived_at", "fields"),
     types=("int8", "timestamptz", "int8", "int8", "timestamptz", "text"),
 )

@@ -88,10 +88,13 @@ def insert_missing(
 
 
 def _overlay_fields(stored: Record, ours: Record) -> Record:
-    """Received fields: partial messages merge, a corrected entry explains the corrected value."""
-    before, now = orjson.loads(stored[0]), orjson.loads(ours[0])
+    """Received fields: partial messages merge, a corrected entry explains the corrected value.
+
+    What changed it is also what brought it.
+    """
+    before, now = orjson.loads(stored[1]), orjson.loads(ours[1])
     both = {**before, **now}
-    return stored if both == before else (_document(both),)
+    return stored if both == before else (ours[0], _document(both))
 
 
 def log_late(

@@ -39,3 +39,23 @@ def test_characters_that_no_database_takes_are_replaced(store: ReadingStore) -> 
 
     (kept,) = store.received(ReceivedRequest(channel.pk))
     assert kept.fields == {"field1": "a�b�c", "field2": "C:\\u0000"}
+
+
+@pytest.mark.parametrize("others", [0, 1_200])
+def test_what_corrected_an_entry_is_what_brought_it(store: ReadingStore, others: int) -> None:
+    channel = source()
+    first, again, later = (minutes(START, 60 * hours) for hours in (1, 2, 3))
+    numbers = range(1, 3 + others)
+    entries = [entry(channel, n, {"field1": str(n)})._replace(arrived=first) for n in numbers]
+    store.write([], entries)
+
+    repeated = [one._replace(arrived=again) for one in entries]
+    store.write([], repeated)
+    corrected = repeated[0]._replace(fields={"field1": "48"}, arrived=later)
+    store.write([], [corrected, *repeated[1:]])
+
+    kept = store.received(ReceivedRequest(channel.pk, limit=2))
+    assert [(one.fields, one.arrived) for one in kept] == [
+        ({"field1": "48"}, later),
+        ({"field1": "2"}, first),
+    ]
