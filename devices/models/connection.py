@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
+from django.db.models import Max
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
@@ -31,10 +32,20 @@ def validate_no_secrets(address: str) -> None:
         )
 
 
+def next_revision(known: int) -> int:
+    """The number of a change made now: above `known`, and above all that the clock gave before."""
+    return max(known + 1, int(timezone.now().timestamp() * 1000))
+
+
 class ConnectionQuerySet(ScopedQuerySet["Connection"]):
     """Connections, scoped by community; shared ones are the administrator's."""
 
     community_path = "community"
+
+    def newest_revision(self) -> int:
+        """The highest number that a change of any of them has; 0 where there is none."""
+        newest: int | None = self.aggregate(newest=Max("revision"))["newest"]
+        return newest or 0
 
 
 class Connection(models.Model):
@@ -186,7 +197,7 @@ class Connection(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Number the change, so that every process follows the newest settings at once."""
-        self.revision = max(self.revision + 1, int(timezone.now().timestamp() * 1000))
+        self.revision = next_revision(self.revision)
         if kwargs.get("update_fields") is not None:
             kwargs["update_fields"] = {*kwargs["update_fields"], "revision"}
         super().save(*args, **kwargs)

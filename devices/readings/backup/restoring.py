@@ -17,7 +17,8 @@ from django.db import connection, transaction
 from django.db.models import Model
 from django.db.models.functions import Greatest
 
-from devices.models import Community, KeyCheck
+from devices.models import Community, Connection, KeyCheck
+from devices.models.connection import next_revision
 from devices.readings.backup.contents import (
     BackupUnusable,
     Contents,
@@ -52,12 +53,14 @@ def restore(
             contents.verify(archive)
             with transaction.atomic():
                 remembered = _remembered()
+                governing = Connection.objects.newest_revision()
                 _empty(replace=replace)
                 for model in models_to_keep():
                     table = model._meta.db_table
                     tell(table, _fill(model, archive, contents.rows[table]))
                 _go_on_numbering()
                 _let_forget(remembered)
+                _let_govern(governing)
                 KeyCheck.verify()
     except zipfile.BadZipFile as error:
         raise BackupUnusable("This file is no backup: it is not a whole ZIP archive.") from error
@@ -154,6 +157,12 @@ def _remembered() -> int:
 def _let_forget(remembered: int) -> None:
     """A process that was not stopped must not believe what it saw before."""
     Watermark.objects.update(slots_gone=Greatest("slots_gone", remembered) + 1)
+
+
+def _let_govern(replaced: int) -> None:
+    """Restored request budgets count as changed now: who remembers later ones must give way."""
+    known = max(replaced, Connection.objects.newest_revision())
+    Connection.objects.update(revision=next_revision(known))
 
 
 def _go_on_numbering() -> None:
