@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from devices.admin.base import VisibleOnly
@@ -91,11 +91,19 @@ class ImportAdmin(ImportPages, OfSource):
     def api_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Everything a channel holds: what it says about itself, what it costs, and the start."""
         channel = self._channel(request, object_id)
-        found = api_job.preview_api(channel, self.ask_with(), timezone.now())
-        if request.method == "POST":
-            imported = api_job.start_import(channel, found.entries, request.user, timezone.now())
-            self.log_addition(request, imported, "All history over the API.")
-            return HttpResponseRedirect(self.page_of(imported))
+        try:
+            found = api_job.preview_api(channel, self.ask_with(), timezone.now())
+            if request.method == "POST":
+                imported = api_job.start_import(
+                    channel, found.entries, request.user, timezone.now()
+                )
+                self.log_addition(request, imported, "All history over the API.")
+                return HttpResponseRedirect(self.page_of(imported))
+        except api_job.SwitchedOff as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(
+                reverse("admin:devices_thingspeakchannel_change", args=[channel.pk])
+            )
         page = {"channel": channel, "found": found, "verification": found.verification}
         return self.show(request, "api", f"All history of {channel}", page)
 

@@ -129,13 +129,28 @@ def cancel(gap: Gap, now: datetime) -> bool:
     )
 
 
+def switched_off(source: Source) -> str:
+    """What keeps a source from being asked, such as «its device “Tank” is switched off».
+
+    Empty when all is on.
+    """
+    parts = {
+        "the source": source.enabled,
+        f"its device “{source.device}”": source.device.enabled,
+        f"its connection “{source.connection}”": source.connection.enabled,
+    }
+    off = [name for name, on in parts.items() if not on]
+    return f"{' and '.join(off)} {'is' if len(off) == 1 else 'are'} switched off" if off else ""
+
+
 def waits_for(gap: Gap) -> str:
     """Why an open gap is not being read at the moment; empty when it is, or may be any moment."""
     source = gap.source
     if gap.state not in UNREAD:
         return ""
-    if not (source.enabled and source.device.enabled and source.connection.enabled):
-        return "Waits: the source, its device or its connection is switched off."
+    off = switched_off(source)
+    if off:
+        return f"Waits: {off}."
     state: PollState | None = getattr(source, "poll_state", None)
     if state is not None and state.failures:
         return "Waits until the source answers again."

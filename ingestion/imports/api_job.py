@@ -18,6 +18,7 @@ from django.db.models import Count, Sum
 from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source, ThingSpeakChannel
 from ingestion import gaps
+from ingestion.gaps import backfill
 from ingestion.imports.report import moment
 from ingestion.models import (
     EventKind,
@@ -38,6 +39,13 @@ PAGES_A_MINUTE = 60.0
 """At most: the dispatcher hands out one page of a channel a second."""
 LOOK_AGAIN = timedelta(seconds=5)
 _UNREAD = (GapState.OPEN, GapState.FILLING)
+_ASKED = ("device", "connection", "poll_state")
+"""What decides whether a source is asked."""
+_TURN = "Waiting for its turn within the request budget; live polls go first."
+
+
+class SwitchedOff(Exception):
+    """Nothing of the channel would be fetched; the message says what to switch on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,11 @@ class ApiPreview:
 
 
 def preview_api(channel: ThingSpeakChannel, equipment: Equipment, now: datetime) -> ApiPreview:
-    """Ask the channel for its facts and last entries (or show what it said a moment ago)."""
+    """Ask the channel for its facts and last entries (or show what it said a moment ago).
+
+    Raises SwitchedOff: then it is not asked.
+    """
+    _refuse_what_is_off(channel)
     found = verify_channel(channel, equipment, now)
     entries = found.facts.last_entry_id if found.facts else None
     if entries is None:
@@ -103,7 +115,11 @@ def _estimate(channel: ThingSpeakChannel, entries: int, equipment: Equipment) ->
 def start_import(
     source: Source, entries: int | None, by: User | AnonymousUser | None, now: datetime
 ) -> Import:
-    """Have everything fetched that the channel holds; `entries` is how many, if known."""
+    """Have everything fetched that the channel holds; `entries` is how many, if known.
+
+    Raises SwitchedOff: such an import would wait for ever.
+    """
+    _refuse_what_is_off(source)
     person = by if isinstance(by, User) else None
     with transaction.atomic():
         job = Job.objects.create(
@@ -120,9 +136,18 @@ def start_import(
         )  # fmt: skip
 
 
+def _refuse_what_is_off(source: Source) -> None:
+    off = backfill.switched_off(source)
+    if off:
+        raise SwitchedOff(
+            f"{source} is not asked: {off}. Switch that on, then fetch the history. A CSV file can "
+            "be imported all the same."
+        )
+
+
 def import_step(job: Job, now: datetime) -> Progress:
     """Open the gap in the first step; in the others, see how far it is filled."""
-    source = Source.objects.filter(pk=job.params["source"]).select_related("device").first()
+    source = Source.objects.select_related(*_ASKED).filter(pk=job.params["source"]).first()
     if source is None:
         raise JobFailed("The channel was deleted meanwhile.")
     if not job.cursor:
@@ -133,10 +158,10 @@ def import_step(job: Job, now: datetime) -> Progress:
     done = max(gap.entries - job.cursor["entries"], 0)
     found = _report(job, source, gap)
     if gap.state in _UNREAD:
-        text = gap.message or "Waiting for the request budget; live polls go first."
         return Progress(
-            done, job.total, job.cursor, message=text, report=found, again_in=LOOK_AGAIN
-        )
+            done, job.total, job.cursor, message=_waits_for(gap, source), report=found,
+            again_in=LOOK_AGAIN,
+        )  # fmt: skip
     _note(job, source, found, done, now)
     return Progress(done, done, job.cursor, finished=True, message=gap.message, report=found)
 
@@ -146,8 +171,13 @@ def _begin(job: Job, source: Source, now: datetime) -> Progress:
     known = set(Gap.objects.filter(source=source, state__in=_UNREAD).values_list("pk", flat=True))
     gap = gaps.open_gap(source, gaps.BEGINNING, until, now)
     cursor = {"gap": gap.pk, "ours": gap.pk not in known, "entries": gap.entries}
-    text = "Waiting for the request budget; live polls go first."
-    return Progress(0, job.total, cursor, message=text, again_in=LOOK_AGAIN)
+    return Progress(0, job.total, cursor, message=_waits_for(gap, source), again_in=LOOK_AGAIN)
+
+
+def _waits_for(gap: Gap, source: Source) -> str:
+    """Why there is not more yet: what is off or fails, else what its last page met, else others."""
+    gap.source = source  # loaded with all that decides
+    return backfill.waits_for(gap) or gap.message or _TURN
 
 
 def cancelled(job: Job, now: datetime) -> None:

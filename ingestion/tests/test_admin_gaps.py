@@ -129,7 +129,7 @@ def test_the_list_says_how_far_each_is_and_why_nothing_comes(scene: Scene) -> No
     scene.hill.connection.enabled = False
     scene.hill.connection.save()
     text = browser(scene.viewer).get(reverse("admin:ingestion_gap_changelist")).content.decode()
-    assert "its connection is switched off" in text
+    assert "its connection “Account of Hill” is switched off" in text
 
 
 def test_a_channels_page_shows_its_days_and_leads_here(scene: Scene) -> None:

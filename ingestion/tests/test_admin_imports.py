@@ -185,3 +185,14 @@ def test_all_history_is_offered_with_what_it_costs(
     )  # fmt: skip
     assert browser(scene.viewer).post(path).status_code == 403
     assert browser(scene.stranger).post(path).status_code == 404
+
+
+def test_history_is_not_fetched_through_a_connection_that_is_switched_off(scene: Scene) -> None:
+    client, channel = browser(scene.operator), scene.hill.channel
+    path = reverse("admin:ingestion_import_api", args=[channel.pk])
+    channel.connection.enabled = False
+    channel.connection.save()
+    for answer in (client.get(path, follow=True), client.post(path, follow=True)):
+        assert "its connection “Account of Hill” is switched off. Switch that on" in text_of(answer)
+        assert "Change ThingSpeak channel" in text_of(answer)  # where it says what it is read with
+    assert not Job.objects.exists()

@@ -14,7 +14,7 @@ from devices.jobs import work_on_jobs
 from devices.models import Job, JobState, ThingSpeakChannel
 from ingestion.imports import api_job
 from ingestion.imports.tests.scene import minutes, stored
-from ingestion.models import Gap, GapState, SourceEvent
+from ingestion.models import Gap, GapState, PollState, SourceEvent
 from ingestion.tests import stack as network
 from ingestion.tests.stack import Stack
 from ingestion.verify import Severity
@@ -60,6 +60,13 @@ def look(stack: Stack, job: Job) -> Job:
     work_on_jobs(lambda: stack.at, timedelta(seconds=1), only=job.pk)
     job.refresh_from_db()
     return job
+
+
+def switch(channel: ThingSpeakChannel, what: str, *, on: bool) -> None:
+    """Somebody switches the source, its device or its connection off or on."""
+    row: Any = channel if what == "source" else getattr(channel, what)
+    row.enabled = on
+    row.save()
 
 
 def test_the_preview_says_what_is_there_and_what_it_would_cost(
@@ -117,6 +124,68 @@ def test_the_whole_history_comes_and_is_reported(stack: Stack, channel: ThingSpe
     assert (job.report["Requests"], job.report["New readings"]) == (3, 2 * ENTRIES)
     assert len(stored(channel)) == 2 * ENTRIES
     assert "All history was fetched" in SourceEvent.objects.get().text
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("source", "the source is switched off"),
+        ("device", "its device “Device {number}” is switched off"),
+        ("connection", "its connection “ThingSpeak” is switched off"),
+    ],
+)
+def test_what_is_switched_off_is_not_begun(
+    stack: Stack, channel: ThingSpeakChannel, what: str, words: str
+) -> None:
+    switch(channel, what, on=False)
+    with pytest.raises(api_job.SwitchedOff, match=words.format(number=channel.channel_id)):
+        api_job.preview_api(channel, stack.worker.equipment, stack.at)
+    with pytest.raises(api_job.SwitchedOff, match=words.format(number=channel.channel_id)):
+        api_job.start_import(channel, None, None, stack.at)
+    assert not Job.objects.exists()
+
+
+def test_all_that_is_switched_off_is_named_at_once(
+    stack: Stack, channel: ThingSpeakChannel
+) -> None:
+    switch(channel, "source", on=False)
+    switch(channel, "connection", on=False)
+    said = "the source and its connection “ThingSpeak” are switched off. Switch that on"
+    with pytest.raises(api_job.SwitchedOff, match=said):
+        api_job.start_import(channel, None, None, stack.at)
+
+
+@pytest.mark.parametrize("what", ["source", "device", "connection"])
+def test_what_is_switched_off_meanwhile_is_told_and_goes_on_when_it_is_back(
+    stack: Stack, channel: ThingSpeakChannel, what: str
+) -> None:
+    job = api_job.start_import(channel, ENTRIES, None, stack.at).job
+    assert job is not None
+    switch(channel, what, on=False)
+    for _ in range(2):  # the first look opens the gap
+        look(stack, job)
+        assert (job.state, job.done) == (JobState.RUNNING, 0)
+        assert job.message.startswith("Waits: ")
+        assert job.message.endswith("is switched off.")
+        stack.run(3)
+    switch(channel, what, on=True)
+    look(stack, job)
+    assert "live polls go first" in job.message
+    stack.read_everything()
+    assert look(stack, job).state == JobState.DONE
+
+
+def test_an_import_of_a_channel_that_fails_says_that_it_waits_for_an_answer(
+    stack: Stack, channel: ThingSpeakChannel
+) -> None:
+    job = api_job.start_import(channel, ENTRIES, None, stack.at).job
+    assert job is not None
+    look(stack, job)
+    stack.simulator.fault("status", code=500)
+    PollState.objects.filter(pk=channel.pk).update(next_poll_at=stack.at)
+    stack.run(60)
+    look(stack, job)
+    assert job.message == "Waits until the source answers again."
 
 
 def test_a_cancelled_import_asks_for_nothing_more(stack: Stack, channel: ThingSpeakChannel) -> None:

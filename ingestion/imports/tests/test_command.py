@@ -126,3 +126,13 @@ def test_one_of_several_channels_must_be_named() -> None:
     other.save()
     with pytest.raises(CommandError, match="Several channels fit"):
         run("x.csv", "--source", "4711")
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_history_of_a_channel_that_is_switched_off_is_refused(more: list[str]) -> None:
+    source = channel()
+    source.enabled = False
+    source.save()
+    with pytest.raises(CommandError, match=r"the source is switched off\. Switch that on"):
+        run("--api", "--source", "4711", *more)
+    assert not Job.objects.exists()

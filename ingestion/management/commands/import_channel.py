@@ -78,7 +78,7 @@ class Command(JobCommand):
         channel = _channel(options["source"], options["device"])
         try:
             refused = self._api(channel, options) if options["api"] else self._csv(channel, options)
-        except UnreadableFile as error:
+        except (UnreadableFile, api_job.SwitchedOff) as error:
             raise CommandError(str(error)) from error
         if refused:
             raise SystemExit(SOME_REFUSED)
@@ -164,7 +164,8 @@ def _channel(number: int | None, device: str | None) -> ThingSpeakChannel:
     channels: list[ThingSpeakChannel] = list(found[:10])
     if not channels:
         raise CommandError(
-            "This site has no such channel. Add it in the admin first; it may be switched off."
+            "This site has no such channel. Add it in the admin first; for a CSV file it may be "
+            "switched off."
         )
     if len(channels) > 1:
         names = "; ".join(str(one) for one in channels)
