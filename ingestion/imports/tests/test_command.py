@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
 
-from devices.models import Job
-from ingestion.imports.tests.scene import channel, minutes, stored
-from ingestion.models import Import, ImportChunk
+from devices.models import CalibrationVersion, Connection, FieldMapping, Job, Metric
+from ingestion import equipment, pulse
+from ingestion.imports.tests.scene import NOW, channel, minutes, stored
+from ingestion.models import Import, ImportChunk, MappingPause
+from simulator.testing import RunningSimulator
 
 pytestmark = pytest.mark.django_db
 
@@ -136,3 +140,58 @@ def test_history_of_a_channel_that_is_switched_off_is_refused(more: list[str]) -
     with pytest.raises(CommandError, match=r"the source is switched off\. Switch that on"):
         run("--api", "--source", "4711", *more)
     assert not Job.objects.exists()
+
+
+@pytest.fixture
+def provider(
+    redis_socket: str, redis_client: redis.Redis, settings: Any, tmp_path: Path
+) -> Iterator[RunningSimulator]:
+    """A provider with channel 4711, asked through the site's own gate."""
+    settings.REDIS_URL = f"unix://{redis_socket}"
+    said = {"id": 4711, "name": "Tank", "field1": "Level", "field2": "Flow", "field3": "Mood"}
+    rows = [("1", "245.5", "7", "fine"), ("2", " ", "8", "fine"), ("3", "", "9", "sad")]
+    feeds = [
+        {"created_at": f"2026-01-01T00:0{number}:00Z", "entry_id": int(number), "field1": level,
+         "field2": flow, "field3": mood}
+        for number, level, flow, mood in rows
+    ]  # fmt: skip
+    (tmp_path / "feeds.json").write_text(json.dumps({"channel": said, "feeds": feeds}))
+    forget = (pulse.client.cache_clear, equipment.equipment.cache_clear)
+    for one in forget:
+        one()
+    with RunningSimulator(replay=tmp_path) as simulator:
+        yield simulator
+    for one in forget:
+        one()
+
+
+@pytest.mark.redis
+def test_a_dry_run_over_the_api_says_what_becomes_of_each_field(provider: RunningSimulator) -> None:
+    source = channel(fields=("field1", "field2", "field3", "field4"))
+    Connection.objects.update(base_url=provider.url, rate_limit=6000)
+    Metric.objects.filter(name="field1").update(label="Water level", unit="m")
+    FieldMapping.objects.filter(field="field1").update(unit="cm")
+    flow = FieldMapping.objects.get(field="field2")
+    CalibrationVersion.objects.create(mapping=flow, scale=2.0, offset=1.0)
+    FieldMapping.objects.filter(field="field4").update(unit="no unit of this")
+    MappingPause.objects.create(
+        mapping=flow, source=source, kind="renamed", since=NOW, found_at=NOW, text="It was renamed."
+    )
+    code, out, _ = run("--api", "--source", "4711", "--dry-run")
+    assert code == 0
+    said = out.partition("Mapped fields:\n")[2].splitlines()
+    assert said[0] == "  - field1 “Level” feeds Water level: 245.5 → 2.455 m"
+    flows = "  - field2 “Flow” feeds field2: 9 → 19 (waits: It was renamed. Nothing is stored for"
+    assert said[1].startswith(flows)
+    assert said[2].startswith("  - field3 “Mood” feeds field3: sad → refused. ")
+    assert said[3].startswith("  - field4 feeds field4: nothing, the unit “no unit of this” cannot")
+    assert not Job.objects.exists()
+    assert not stored(source)
+
+
+@pytest.mark.redis
+def test_a_dry_run_of_a_channel_without_mappings_says_so(provider: RunningSimulator) -> None:
+    channel(fields=())
+    Connection.objects.update(base_url=provider.url, rate_limit=6000)
+    said = report("--api", "--source", "4711", "--dry-run")
+    assert "none: what is fetched would only be kept as received" in said["Mapped fields"]

@@ -20,6 +20,7 @@ from ingestion.imports.checking import check_file, first_choices, proposed_colum
 from ingestion.imports.choices import Choices
 from ingestion.imports.files import store_file
 from ingestion.imports.header import Header, read_header
+from ingestion.imports.mapped import NOTHING_MAPPED, mapped_fields
 from ingestion.imports.report import report, warnings
 from ingestion.imports.tally import Tally
 from ingestion.imports.times import FORMS
@@ -142,6 +143,9 @@ class Command(JobCommand):
         if found.estimate:
             said["Estimate"] = found.estimate.text
         if options["dry_run"]:
+            if found.verification.facts:  # it answered
+                mapped = mapped_fields(channel, found.verification, now)
+                said["Mapped fields"] = mapped or NOTHING_MAPPED
             self.print(said, options)
             return 0
         job = api_job.start_import(channel, found.entries, None, now).job

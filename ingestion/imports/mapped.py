@@ -1,0 +1,67 @@
+"""What a channel's mappings make of its newest values: the dry run of an import over the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from devices.masking import shown
+from devices.models import FieldMapping, Source
+from ingestion.drift.waiting import Waiting
+from ingestion.entries import Entry
+from ingestion.imports.checking import labels_of
+from ingestion.normalise import normalise
+from ingestion.rules import mapping_rule
+from ingestion.verify import Preview, Verification
+
+NOTHING_MAPPED = (
+    "none: what is fetched would only be kept as received. Map the channel's fields first: press "
+    "Verify on the channel's page."
+)
+
+
+def mapped_fields(source: Source, found: Verification, now: datetime) -> list[str]:
+    """What each mapped field feeds, with its newest value as it would be stored.
+
+    Such as «field1 “Level” feeds Water level: 245.5 → 2.455 m», by the rules of ingestion itself,
+    calibrations included. A line says why where a mapping stores nothing or waits for a decision.
+    """
+    labels = {**labels_of(source), **found.labels}
+    waiting = Waiting.of(source)
+    said = []
+    for mapping in source.mappings.filter(enabled=True).select_related("metric"):
+        label = labels.get(mapping.field)
+        name = f"{mapping.field} “{shown(label)}”" if label else mapping.field
+        becomes = _becomes(mapping, source, found, now)
+        waits = "".join(f" (waits: {reason})" for reason in waiting.reasons(mapping))
+        said.append(f"{name} feeds {mapping.metric.label}: {becomes}{waits}")
+    return said
+
+
+def _becomes(mapping: FieldMapping, source: Source, found: Verification, now: datetime) -> str:
+    try:
+        rule = mapping_rule(mapping, source)
+    except ValueError as error:
+        return f"nothing, {error}"
+    newest = next(_values(mapping.field, found), None)
+    if newest is None:
+        return "no value yet"
+    at, sequence, raw = newest
+    result = normalise(Entry(at, sequence, {mapping.field: raw}), [rule], now)
+    made = Preview(
+        received=shown(raw.strip())[:60],
+        value=result.values.get(mapping.metric_id),
+        unit=mapping.metric.unit if rule.data_type in ("float", "integer") else "",
+        refused=len(result.refusals),
+        total=1,
+        why="",
+    )
+    return ". ".join([made.text, *(one.detail for one in result.refusals)])
+
+
+def _values(field: str, found: Verification) -> Iterator[tuple[datetime, int, str]]:
+    """What was received in a field, newest first, without blanks."""
+    for one in sorted(found.entries, key=lambda one: (one.at, one.sequence), reverse=True):
+        raw = one.fields.get(field)
+        if raw is not None and raw.strip():
+            yield one.at, one.sequence, raw
