@@ -15,6 +15,7 @@ from ingestion.admin import words
 from ingestion.models import PollLog, PollState, Rejection, SourceEvent
 
 COMMUNITY = ("source__device__community", VisibleOnly)
+CONNECTION = ("source__connection", VisibleOnly)
 SEARCH = ["source__device__name", "=source__thingspeakchannel__channel_id"]
 
 
@@ -114,7 +115,7 @@ class PollLogAdmin(OfSource):
         "readings", "refused", "message",
     ]  # fmt: skip
     list_display_links = ["began"]
-    list_filter = [OutcomeFilter, "lane", COMMUNITY, "at"]
+    list_filter = [OutcomeFilter, "lane", CONNECTION, COMMUNITY, "at"]
     search_fields = [*SEARCH, "message"]
 
     @admin.display(description="began (UTC)", ordering="at")
@@ -142,7 +143,7 @@ class RejectionAdmin(OfSource):
         "entry_time",
     ]  # fmt: skip
     list_display_links = ["received"]
-    list_filter = [ReasonFilter, COMMUNITY, "received_at"]
+    list_filter = [ReasonFilter, CONNECTION, COMMUNITY, "received_at"]
     search_fields = [*SEARCH, "detail", "raw"]
 
     @admin.display(description="received (UTC)", ordering="received_at")

@@ -74,6 +74,7 @@ class Card:
     gaps: tuple[Item, ...]
     gaps_count: int
     events: tuple[Item, ...]
+    polls_url: str
     rejections: tuple[tuple[str, str, int], ...]
     rejected: int
     outages: tuple[tuple[When | None, str, str], ...]
@@ -147,6 +148,7 @@ def card(account: Account, now: datetime) -> Card:
         gaps=tuple(_gap(one, now) for one in account.gaps.lines[:SHOWN]),
         gaps_count=account.gaps.backlog.gaps,
         events=tuple(_item(one, one.text, now) for one in account.events[:SHOWN]),
+        polls_url=f"{reverse('admin:ingestion_polllog_changelist')}?{_of(account)}",
         rejections=_rejections(account),
         rejected=sum(number for _, number in account.rejections),
         outages=tuple(_outage(one, now) for one in _recent(account.outages, now)),
@@ -236,10 +238,15 @@ def _gap(line: Line, now: datetime) -> Item:
     return replace(item, text=text, percent=line.percent)
 
 
+def _of(account: Account) -> str:
+    """What lets a list of the admin show the rows of this account."""
+    return f"source__connection__id__exact={account.pk}"
+
+
 def _rejections(account: Account) -> tuple[tuple[str, str, int], ...]:
     page = reverse("admin:ingestion_rejection_changelist")
     return tuple(
-        (words.reason(reason), f"{page}?reason={reason}", number)
+        (words.reason(reason), f"{page}?reason={reason}&{_of(account)}", number)
         for reason, number in account.rejections
     )
 

@@ -142,6 +142,25 @@ def test_a_stranger_sees_nothing_of_it(scene: Scene, path: str) -> None:
     assert browser(member).get(path).status_code == 302
 
 
+@pytest.mark.parametrize("who", ["operator", "admin"])
+def test_an_account_leads_to_its_own_requests_and_refused_values(scene: Scene, who: str) -> None:
+    for place in (scene.hill, scene.valley):
+        polled(place.channel, "ok")
+        Rejection.objects.create(
+            source=place.channel, received_at=timezone.now(), reason="not_a_number", detail="x",
+            fingerprint="1",
+        )  # fmt: skip
+    client = browser(scene.user(who))
+    page = unescape(client.get(f"{PAGE}now/").content.decode())
+    account = scene.hill.channel.connection_id
+    links = re.findall(rf'href="([^"]*source__connection__id__exact={account})"', page)
+    assert len(links) == 2
+    for link in links:
+        rows = unescape(client.get(link).content.decode()).partition('id="result_list"')[2]
+        assert "Tank of Hill" in rows
+        assert "Tank of Valley" not in rows
+
+
 def test_devices_of_others_behind_ones_own_account_have_no_name(scene: Scene) -> None:
     trouble_everywhere(scene)
     channel = scene.hill.channel
