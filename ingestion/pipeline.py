@@ -148,11 +148,11 @@ def _by_device(written: WriteResult) -> defaultdict[int, WriteResult]:
 
 
 def _tell(deliveries: Sequence[Delivery], ingested: Sequence[Ingested]) -> None:
-    """Once committed, whoever watches hears of what is new and live."""
+    """Once committed, whoever watches hears of what is live and new, or another value now."""
     news = [
-        News(one.source, each.written.new)
+        News(one.source, each.written.new, each.written.revised)
         for one, each in zip(deliveries, ingested, strict=True)
-        if one.origin is Origin.LIVE and each.written.new
+        if one.origin is Origin.LIVE and (each.written.new or each.written.revised)
     ]
     if news:
         # Robust: whoever cannot be told now reloads later; what is stored stays stored.

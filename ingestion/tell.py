@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from devices.alerts.models import Alert
 from devices.models import Device, Metric, Source
 from devices.readings.represent import represent
 from devices.readings.samples import Reading, Sample
+from devices.readings.store import get_store
 from ingestion.derived import derived
 from ingestion.observe import edges
 from realtime import messages, topics
@@ -27,19 +30,27 @@ PER_MESSAGE = 250
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a source brought that was not known before."""
+    """What a source brought that was not known before, and what replaced other values."""
 
     source: Source
-    samples: Sequence[Sample]
+    new: Sequence[Sample]
+    revised: Sequence[Sample] = ()
 
 
 def tell_readings(news: Sequence[News]) -> None:
-    """Publish new readings, oldest first: one message per device, few per community."""
+    """Publish new readings, oldest first: one message per device, few per community.
+
+    Of the revised ones, those that are the newest of their metric: they are what pages show. What
+    was revised before them is in the history.
+    """
     batch: list[messages.Message] = []
     communities: dict[int, list[dict[str, Any]]] = {}
+    newest = _newest_revised(news)
     for one in news:
         named = _named(one.source)
-        readings = _represented(one, named)
+        readings = _represented(one, newest, named)
+        if not readings:
+            continue
         batch.append(messages.telemetry(named.topic, readings))
         communities.setdefault(named.community, []).extend(readings)
     for community, readings in communities.items():
@@ -65,17 +76,42 @@ def _named(source: Source) -> _Named:
     return _Named(str(device.uuid), topic, device.community_id, metrics)
 
 
-def _represented(news: News, named: _Named) -> list[dict[str, Any]]:
-    return [
-        represent(
-            Reading(metric, sample.at, sample.sequence, value, sample.origin),
-            named.metrics[metric],
-            named.uuid,
-        )
-        for sample in sorted(news.samples, key=lambda one: (one.at, one.sequence))[-NEWEST:]
+def _newest_revised(news: Sequence[News]) -> dict[int, list[Reading]]:
+    """By device, the newest readings that are among those revised: one query, if there are any."""
+    revised: dict[int, set[tuple[datetime, int]]] = defaultdict(set)
+    devices: dict[int, int] = {}
+    for one in news:
+        for sample in one.revised:
+            for metric in sample.values:
+                revised[metric].add((sample.at, sample.sequence))
+                devices[metric] = sample.device
+    found: dict[int, list[Reading]] = defaultdict(list)
+    if revised:
+        for metric, reading in get_store().latest(revised).items():
+            if (reading.at, reading.sequence) in revised[metric]:
+                found[devices[metric]].append(reading)
+    return found
+
+
+def _represented(
+    news: News, revised: Mapping[int, Sequence[Reading]], named: _Named
+) -> list[dict[str, Any]]:
+    readings = [
+        Reading(metric, sample.at, sample.sequence, value, sample.origin)
+        for sample in sorted(news.new, key=_moment)[-NEWEST:]
         for metric, value in sample.values.items()
-        if metric in named.metrics  # deleted since
     ]
+    if also := revised.get(news.source.device_id):
+        readings = sorted([*readings, *also], key=_moment)
+    return [
+        represent(one, named.metrics[one.metric], named.uuid)
+        for one in readings
+        if one.metric in named.metrics  # deleted since
+    ]
+
+
+def _moment(one: Sample | Reading) -> tuple[datetime, int]:
+    return one.at, one.sequence
 
 
 def _parts(readings: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

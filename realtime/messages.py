@@ -15,7 +15,7 @@ VERSION = 1
 Item = Mapping[str, Any]
 
 _STREAM_ID = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
-_READING_KEYS = frozenset({"device", "metric", "at", "value", "sequence", "origin"})
+_READING_KEYS = frozenset({"device", "metric", "at", "value", "sequence", "origin", "revised"})
 
 
 class Kind(StrEnum):
@@ -90,7 +90,10 @@ class Message:
 
 
 def telemetry(topic: str, readings: Sequence[Item]) -> Message:
-    """New readings, each as `devices.readings.represent` gives it; ValueError if one is not."""
+    """New readings, and newest ones with another value than before.
+
+    Each as `devices.readings.represent` gives it; ValueError if one is not.
+    """
     for reading in readings:
         if missing := _READING_KEYS - reading.keys():
             raise ValueError(f"A reading lacks {', '.join(sorted(missing))}.")

@@ -30,4 +30,5 @@ def represent(reading: Reading, metric: Metric, device_uuid: UUID | str) -> dict
         "value": reading.value,
         "sequence": reading.sequence,
         "origin": reading.origin.value,
+        "revised": reading.revised,
     }

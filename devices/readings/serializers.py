@@ -28,6 +28,7 @@ class ReadingSerializer(serializers.Serializer[tuple[Reading, Metric, str]]):
     origin = serializers.ChoiceField(
         choices=[origin.value for origin in Origin], help_text="How it reached us."
     )
+    revised = serializers.BooleanField(help_text="Whether it replaced another value.")
 
     def to_representation(self, instance: tuple[Reading, Metric, str]) -> dict[str, Any]:
         """The one form in which readings leave the site."""

@@ -21,6 +21,7 @@ READING = {
     "value": 182.4,
     "sequence": 17,
     "origin": "live",
+    "revised": False,
 }
 
 

@@ -23,6 +23,7 @@ def reading(metric: str, minute: int, value: float, device: str = "dev") -> dict
         "value": value,
         "sequence": minute,
         "origin": "live",
+        "revised": False,
     }
 
 

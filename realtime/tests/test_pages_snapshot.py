@@ -99,7 +99,7 @@ def test_heads_are_the_newest_messages(
     metric = Metric.objects.filter(device=tank).first()
     assert metric is not None
     reading = {"device": str(tank.uuid), "metric": metric.name, "at": "2026-11-20T22:00:00Z",
-               "value": 1.0, "sequence": 1, "origin": "live"}  # fmt: skip
+               "value": 1.0, "sequence": 1, "origin": "live", "revised": False}  # fmt: skip
     receipt = publish([messages.telemetry(topic, [reading])])
     heads = member.get("/snapshot/").json()["heads"]
     assert heads == {topic: receipt.ids[0]}

@@ -194,17 +194,20 @@ export class Chart {
   }
 
   /**
-   * Live readings of any device and metric; those of this chart are appended.
+   * Live readings of any device and metric; those of this chart are appended. A revised one takes the place of the
+   * last point, which is all that its bucket holds if it begins at the newest reading.
    * @param {Reading[]} readings
    * @param {string} device uuid
    */
   append(readings, device) {
     let grown = false;
     let older = false;
-    for (const { device: from, metric, at, value } of readings) {
+    for (const { device: from, metric, at, value, revised } of readings) {
       if (from !== device || metric !== this.choice.metric || typeof value !== "number") continue;
       const seconds = Date.parse(at) / 1000;
-      if (seconds <= (this.points[this.points.length - 1]?.at ?? 0)) {
+      const last = this.points[this.points.length - 1]?.at ?? 0;
+      if (revised && seconds === last) this.points.pop();
+      else if (seconds <= last) {
         older = true;
         continue;
       }

@@ -8,6 +8,7 @@
  * @property {number|boolean|string} value
  * @property {number} [sequence]
  * @property {"live"|"backfill"|"push"|"import"|"cache"} [origin]
+ * @property {boolean} [revised] whether it replaced another value of the same instant
  *
  * @typedef {Object} DeviceState
  * @property {string} device uuid

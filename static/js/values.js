@@ -26,11 +26,21 @@ function keepNewest(readings) {
   for (const reading of readings) {
     const key = `${reading.device} ${reading.metric}`;
     const known = latest.get(key);
-    if (known && Date.parse(reading.at) < Date.parse(known.at)) continue;
+    if (known && isOutdated(reading, known)) continue;
     latest.set(key, reading);
     news.set(key, reading);
   }
   return news.values();
+}
+
+/**
+ * Whether a reading comes before another, or is what the other was before it was revised.
+ * @param {Reading} reading
+ * @param {Reading} known
+ */
+function isOutdated(reading, known) {
+  const apart = Date.parse(reading.at) - Date.parse(known.at) || (reading.sequence ?? 0) - (known.sequence ?? 0);
+  return apart < 0 || (apart === 0 && known.revised === true && !reading.revised);
 }
 
 /**
@@ -51,11 +61,20 @@ function isNewer(at, candidate) {
 }
 
 /**
+ * Of the same instant, only a revised reading takes the place of what is shown: that may have been fetched since.
+ * @param {string|undefined} at the instant shown now
+ * @param {Reading} reading
+ */
+function replaces(at, reading) {
+  return isNewer(at, reading.at) || (reading.revised === true && Date.parse(reading.at) === Date.parse(at ?? ""));
+}
+
+/**
  * @param {HTMLElement} element
  * @param {Reading} reading
  */
 function paintValue(element, reading) {
-  if (!isNewer(element.dataset.at, reading.at)) return;
+  if (!replaces(element.dataset.at, reading)) return;
   element.dataset.at = reading.at;
   element.dataset.exact = String(reading.value);
   const number = element.querySelector("[data-value]");
@@ -96,7 +115,7 @@ function paintTanks(root, reading) {
   for (const element of root.querySelectorAll("[data-tank]")) {
     const tank = /** @type {SVGElement} */ (element);
     const percent = levelFrom(tank, reading.metric, reading.value);
-    if (!Number.isFinite(percent) || !isNewer(tank.dataset.at, reading.at)) continue;
+    if (!Number.isFinite(percent) || !replaces(tank.dataset.at, reading)) continue;
     tank.dataset.at = reading.at;
     setLevel(tank, percent);
     const text = root.querySelector("[data-level-text]");

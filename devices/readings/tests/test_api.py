@@ -72,7 +72,21 @@ def test_history_is_paged_and_every_reading_comes_once(
         "value": 3.0,
         "sequence": 6,
         "origin": "live",
+        "revised": False,
     }
+
+
+def test_what_its_source_corrected_is_marked(
+    store: ReadingStore, member: Client, level: Metric
+) -> None:
+    fill(store, level, 2)
+    store.write([Sample(level.device_id, minutes(START, 1), 1, {level.pk: 9.0})])
+
+    history = get(member, f"/api/v1/metrics/{level.pk}/history/")["results"]
+    (newest,) = get(member, f"/api/v1/devices/{level.device.uuid}/latest/")["results"]
+
+    assert [(one["value"], one["revised"]) for one in history] == [(0.0, False), (9.0, True)]
+    assert newest == get(member, "/api/v1/latest/")["results"][0] == history[1]
 
 
 def test_the_range_is_the_last_day_unless_told_otherwise(
