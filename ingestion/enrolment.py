@@ -46,6 +46,7 @@ _ENDS = (
     "SELECT (SELECT max(id) FROM devices_source), (SELECT max(source_id) FROM ingestion_pollstate)"
 )
 _CLASS = Coalesce(F("priority"), F("device__type__default_priority"))
+_ONE_IF_RAISED = Case(When(raised=True, then=Value(1)), default=Value(0))
 
 
 def enrol_new(now: datetime) -> int:
@@ -100,25 +101,23 @@ def conform(states: QuerySet[PollState]) -> int:
     own = Source.objects.filter(pk=OuterRef("pk"))
     switched_on = own.annotate(on=_SWITCHED_ON).values("on")
     configured = Subquery(own.annotate(configured=_CLASS).values("configured"))
-    raised = Case(When(raised=True, then=Value(1)), default=Value(0))
     return states.update(
         connection_id=Subquery(own.values("connection_id")),
         active=Subquery(switched_on),
-        urgency=Greatest(configured - raised, 0),
+        urgency=Greatest(configured - _ONE_IF_RAISED, 0),
     )
 
 
 def reconcile(now: datetime) -> int:
     """Find what passed by the models and put it right; returns how many rows were not in step."""
     enrol(now)
-    astray = PollState.objects.annotate(
-        configured=Coalesce(F("source__priority"), F("source__device__type__default_priority"))
-    ).filter(
+    configured = Coalesce(F("source__priority"), F("source__device__type__default_priority"))
+    astray = PollState.objects.annotate(due_class=Greatest(configured - _ONE_IF_RAISED, 0)).filter(
         ~Q(connection=F("source__connection"))
         | Q(active=True, source__enabled=False)
         | Q(active=True, source__device__enabled=False)
         | Q(active=False, source__enabled=True, source__device__enabled=True)
-        | Q(raised=False, urgency__gt=BY_HAND) & ~Q(urgency=F("configured"))
+        | Q(urgency__gt=BY_HAND) & ~Q(urgency=F("due_class"))
     )
     return _conform_all(list(astray.values_list("pk", flat=True)))
 
