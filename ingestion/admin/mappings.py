@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
@@ -20,6 +20,11 @@ from devices.models import FieldMapping, Metric, Source
 from devices.models.calibration import LITRES
 from ingestion.admin.recompute import Recomputes, stale_notices
 from ingestion.models import PollState
+
+if TYPE_CHECKING:
+    _Form = forms.ModelForm[FieldMapping]
+else:
+    _Form = forms.ModelForm
 
 FIELDS = tuple(f"field{number}" for number in range(1, 9))
 
@@ -53,15 +58,31 @@ def _measures_depth(row: FieldMapping) -> bool:
     return not any(units.conversion(LITRES, unit) for unit in found)
 
 
+class MappingForm(_Form):
+    """A mapping on its channel's page."""
+
+    def save(self, commit: bool = True) -> FieldMapping:
+        """Save it; one that reads another field than before is watched by that field's name.
+
+        Else the name stays: a renamed field waits for a decision about its name.
+        """
+        mapping = self.instance
+        if mapping._state.adding or "field" in self.changed_data:
+            labels = PollState.objects.labels_of(mapping.source_id)
+            mapping.remote_label = labels.get(mapping.field, "")
+        return super().save(commit)
+
+
 class MappingInline(CalibrationColumn, ScopedInline, skin.TabularInline):
     """A channel's mappings; its own labels and the device's metrics are the choices."""
 
     model = FieldMapping
+    form = MappingForm
     fields = [
-        "field", "metric", "calibration", "data_type", "decimal_mark", "scale", "offset", "unit",
-        "minimum", "maximum", "enabled",
+        "field", "remote_label", "metric", "calibration", "data_type", "decimal_mark", "scale",
+        "offset", "unit", "minimum", "maximum", "enabled",
     ]  # fmt: skip
-    readonly_fields = ["calibration"]
+    readonly_fields = ["remote_label", "calibration"]
     verbose_name_plural = "field mappings: which field feeds which metric"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -84,7 +105,7 @@ class MappingInline(CalibrationColumn, ScopedInline, skin.TabularInline):
 
 def _field_choice(source: Source) -> forms.ChoiceField:
     """The eight fields, named as the channel names them."""
-    labels = PollState.objects.filter(pk=source.pk).values_list("labels", flat=True).first() or {}
+    labels = PollState.objects.labels_of(source.pk)
     choices = [(name, f"{name} – {labels[name]}" if labels.get(name) else name) for name in FIELDS]
     return forms.ChoiceField(choices=choices, widget=skin.Select())
 

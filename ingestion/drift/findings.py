@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from devices.models import FieldMapping
 from ingestion.drift.waiting import Waiting
 from ingestion.models import EventKind, FieldProfile, MappingPause, PauseKind, SourceEvent
 
@@ -24,6 +25,7 @@ class Findings:
 
     `passed`: pauses that ended by themselves and whose rows are stored without anybody's decision;
     `back`: pauses whose field has its name again.
+    `named`: mappings that know no name of their field yet, each with the one that the answer tells;
     `released`: from when on entries held before are to be stored after all (aware UTC).
     """
 
@@ -34,6 +36,7 @@ class Findings:
     profiles: list[FieldProfile] = field(default_factory=list)
     passed: list[MappingPause] = field(default_factory=list)
     back: list[MappingPause] = field(default_factory=list)
+    named: list[tuple[FieldMapping, str]] = field(default_factory=list)
     released: datetime | None = None
 
     def tell(self, pause: MappingPause, text: str, at: datetime) -> None:

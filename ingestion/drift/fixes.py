@@ -191,7 +191,7 @@ def _follow(decision: Decision, rows: WaitingRows) -> str:
     """Let every mapping of the exchange read the field that has its values now."""
     pause = decision.pause
     moves = _moves(pause)
-    labels = _labels(pause.source)
+    labels = PollState.objects.labels_of(pause.source_id)
     told = []
     for mapping, target in moves.items():
         FormerField.objects.get_or_create(
@@ -224,12 +224,6 @@ def _moves(pause: MappingPause) -> dict[FieldMapping, str]:
         mappings = pause.source.mappings.filter(enabled=True, field__in=pair)
         moved = {one: pair[one.field] for one in mappings.select_related("metric")}
     return moved
-
-
-def _labels(source: Source) -> Mapping[str, str]:
-    state = PollState.objects.filter(pk=source.pk).first()
-    labels: Mapping[str, str] = state.labels if state else {}
-    return labels
 
 
 def _open(pause: MappingPause) -> MappingPauseQuerySet:

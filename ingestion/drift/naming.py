@@ -1,4 +1,7 @@
-"""Names of fields: pauses begin when a name changes and end when it is back."""
+"""Names of fields: pauses begin when a name changes and end when it is back.
+
+A mapping that knows no name yet takes the first one told, and is watched by it from then on.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ def review(answer: Answer, mappings: Sequence[FieldMapping], findings: Findings)
     }
     paused = {one.mapping_id for one in findings.waiting.pauses if one.holds}
     for mapping in mappings:
+        if not mapping.remote_label and labels.get(mapping.field):
+            findings.named.append((mapping, labels[mapping.field]))
         change = _change(mapping, labels)
         known = open_by_name.get(mapping.pk)
         if known is not None:
@@ -63,6 +68,7 @@ def _follow(
 ) -> None:
     """A name that changes again changes the pause; one that is back ends it.
 
+    So does somebody who has the mapping read another field, whose name it has then.
     Entries of the answer that brings the name back may still have been sent under the other one.
     """
     if change is None:
@@ -71,10 +77,17 @@ def _follow(
         findings.changed.append(pause)
         if pause.kind != PauseKind.MOVED:  # then the values may have been another field's
             findings.back.append(pause)
-        findings.tell(pause, telling.name_back(pause.mapping), answer.now)
+        tell = telling.field_corrected if _corrected(pause) else telling.name_back
+        findings.tell(pause, tell(pause.mapping), answer.now)
         return
     evidence = {**pause.evidence, **_evidence(pause.mapping, change)}
     if evidence != pause.evidence:
         pause.kind, pause.evidence = PauseKind(change.fate.value), evidence
         pause.text = telling.name_changed(pause.mapping, change)[:500]
         findings.changed.append(pause)
+
+
+def _corrected(pause: MappingPause) -> bool:
+    """Whether the mapping reads another field than the one that the pause is about."""
+    mapping, evidence = pause.mapping, pause.evidence
+    return mapping.field == evidence["moved_to"] or bool(mapping.remote_label != evidence["was"])

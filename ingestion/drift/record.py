@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from devices.models import Source
+from simple_history.utils import bulk_update_with_history
+
+from devices.models import FieldMapping, Source
 from devices.readings.samples import ReceivedRequest
 from devices.readings.store import get_store
 from ingestion import recalculation
@@ -42,11 +44,36 @@ def record(all_findings: Sequence[Findings], now: datetime) -> None:
         undecided.update(**{name: getattr(pause, name) for name in CHANGED})
     if events:
         SourceEvent.objects.bulk_create(events)
+    _end(all_findings, now)
+    named = [each for one in all_findings for each in one.named]
+    if named:
+        _name(named)
+
+
+def _end(all_findings: Sequence[Findings], now: datetime) -> None:
+    """End the pauses that nobody has to decide about."""
     for pause in (row for one in all_findings for row in one.passed):
         _pass(pause, "It sends its own kind of values again", now)
     for pause in (row for one in all_findings for row in one.back):
         if looks_the_same(WaitingRows(pause)):
             _pass(pause, "It has its name again, and its values never changed", now)
+
+
+def _name(named: Sequence[tuple[FieldMapping, str]]) -> None:
+    """Let mappings that know no name of their field watch the one that was told.
+
+    Somebody may have corrected a mapping while the poll was under way. One that is being saved
+    right now is left to the next poll: who saves it may be waiting for what this poll holds.
+    """
+    names = {(mapping.pk, mapping.field): name for mapping, name in named}
+    nameless = FieldMapping.objects.filter(pk__in=[pk for pk, _ in names], remote_label="")
+    locked = nameless.select_for_update(skip_locked=True, no_key=True)
+    rows = [row for row in locked if (row.pk, row.field) in names]
+    for row in rows:
+        row.remote_label = names[row.pk, row.field]
+    bulk_update_with_history(
+        rows, FieldMapping, ["remote_label"], default_change_reason="The source told its name."
+    )
 
 
 def _pass(pause: MappingPause, why: str, now: datetime) -> None:

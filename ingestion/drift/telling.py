@@ -47,13 +47,21 @@ def meaning(change: Change) -> str:
     return f"as if all values were {1 / change.factor:g} times smaller"
 
 
+_BETWEEN = (
+    "What arrived in between is stored too if its values are what they were; else it waits until "
+    "somebody has looked at the channel's page."
+)
+
+
 def name_back(mapping: FieldMapping) -> str:
     """A field has its name again."""
-    return (
-        f"The source's {mapping.field} is called “{mapping.remote_label}” again: it is stored. "
-        "What arrived in between is stored too if its values are what they were; else it waits "
-        "until somebody has looked at the channel's page."
-    )
+    called = f"The source's {mapping.field} is called “{mapping.remote_label}” again"
+    return f"{called}: it is stored. {_BETWEEN}"
+
+
+def field_corrected(mapping: FieldMapping) -> str:
+    """Somebody has a mapping that was paused read another field."""
+    return f"{mapping.metric.label} is read from {mapping.field} now: it is stored. {_BETWEEN}"
 
 
 def type_back(mapping: FieldMapping) -> str:

@@ -31,8 +31,7 @@ AT_ONCE = 2 * 2**20
 def labels_of(source: Source) -> Mapping[str, str]:
     """The channel's own names of its fields: as last seen, else as they were when mapped."""
     mapped = dict(source.mappings.exclude(remote_label="").values_list("field", "remote_label"))
-    state = PollState.objects.filter(pk=source.pk).first()
-    return {**mapped, **(state.labels if state else {})}
+    return {**mapped, **PollState.objects.labels_of(source.pk)}
 
 
 def first_choices(raw: BinaryIO, source: Source, encoding: str = "") -> Choices:

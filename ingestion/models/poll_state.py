@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db import models
 
 from devices.access import ScopedQuerySet
@@ -15,6 +17,12 @@ class PollStateQuerySet(ScopedQuerySet["PollState"]):
     """Poll states, scoped by community."""
 
     community_path = "source__device__community"
+
+    def labels_of(self, source: int) -> Mapping[str, str]:
+        """The names that a source last told of its fields; none if it was never asked."""
+        labels: Mapping[str, str] | None
+        labels = self.filter(pk=source).values_list("labels", flat=True).first()
+        return labels or {}
 
 
 class PollState(models.Model):

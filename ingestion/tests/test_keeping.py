@@ -89,6 +89,11 @@ CHANGES: dict[str, tuple[Callable[[Source], Any], Callable[[Source], Any], Any]]
         lambda one: field_rules(one).usable,
         (),
     ),
+    "name of its field": (
+        by_sql(FieldMapping, "remote_label = 'Level'"),
+        lambda one: one.mappings.all()[0].remote_label,
+        "Level",
+    ),
     "mapping gone": (
         lambda one: one.mappings.all().delete(),
         lambda one: field_rules(one).usable,
