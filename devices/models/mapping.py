@@ -72,7 +72,7 @@ class FieldMapping(models.Model):
         max_length=255,
         blank=True,
         help_text="What the source called the field when it was mapped. If the source renames it, "
-        "nothing is stored from it until somebody has looked. Empty: not watched.",
+        "nothing is stored from it until somebody has looked. Empty: the source told none yet.",
     )
     enabled = models.BooleanField(default=True, help_text="Switch off to ignore the field.")
 

@@ -118,7 +118,7 @@ class Received(models.Model):
         Device, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
     )
     sequence = models.BigIntegerField()
-    arrived_at = InstantField(null=True, help_text="When it first reached us.")
+    arrived_at = InstantField(null=True, help_text="When it reached us as it stands.")
     fields = models.TextField(help_text="JSON; a document would be taken apart at every entry.")
 
     def __str__(self) -> str:
