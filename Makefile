@@ -34,10 +34,10 @@ install-dev:
 .PHONY: test
 test: check ## run all checks and tests, with real Valkey, PostgreSQL and Chromium
 	$(PYTHON_OF_VENV) -m scripts.services -- $(MAKE) --no-print-directory -k test-sqlite test-postgres \
-		test-clickhouse
+		test-clickhouse test-outgrown
 
-# The three below run inside `scripts.services`, which names servers, browser and report directory.
-.PHONY: test-sqlite test-postgres test-clickhouse
+# The four below run inside `scripts.services`, which names servers, browser and report directory.
+.PHONY: test-sqlite test-postgres test-clickhouse test-outgrown
 test-sqlite:
 	echo "== the whole suite, on SQLite =="
 	$(PYTEST) $(SPREAD) --junitxml="$$TEST_REPORTS/sqlite.xml"
@@ -54,6 +54,17 @@ test-clickhouse:
 	echo "== what is stored, on ClickHouse =="
 	TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) -m 'database and not browser' \
 		--junitxml="$$TEST_REPORTS/clickhouse.xml" devices/readings
+
+# What a site has that outgrew one PostgreSQL: writers side by side, whose locks are in the books.
+test-outgrown:
+	if [ -n "$$TEST_POSTGRES_URL" ]; then \
+		echo "== what is written, on ClickHouse beside PostgreSQL =="; \
+		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) \
+			-m 'database and not browser' --junitxml="$$TEST_REPORTS/outgrown.xml" \
+			$(addprefix devices/readings/tests/test_,concurrency.py clickhouse_undone.py \
+			correcting.py correcting_together.py newest.py received.py retention.py rollups.py \
+			writing.py); \
+	fi
 
 # Its own report, beside the table at the end: one JSON object a line.
 .PHONY: chaos
