@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+import structlog
+
 from devices.models import Device
 from devices.readings.archiving import remember
+from devices.readings.believing import believed, remember_doubt
 from devices.readings.instants import EPOCH
 from devices.readings.keeping import Cut, Dropped, Volume
 from devices.readings.models import KeptFrom, RetentionRule
 from devices.readings.store import get_store
 from devices.readings.store.dropping import KEPT_LONGER
+
+log = structlog.get_logger(__name__)
 
 NOTICE = timedelta(days=7)
 """Nothing goes by a rule that was changed less than so long ago: time to see what will go."""
@@ -74,6 +79,8 @@ class Outlook:
     """Bytes that become free within SOON."""
     holds: int
     """Bytes that all readings take up."""
+    believed: datetime | None
+    """What time it is taken to be, where the server's clock is not believed; None: it is."""
 
 
 def prune(now: datetime) -> Pruned:
@@ -81,10 +88,15 @@ def prune(now: datetime) -> Pruned:
 
     Readings and hours go by the rules (RetentionRule), readings into the archive where these say
     so; entries as received once no device keeps readings that they could explain or give anew.
-    Days and months stay.
+    Days and months stay. What is over age is told by a time that can be believed (believing).
     """
     store = get_store()
     store.prepare(now)
+    today = believed(now)
+    remember_doubt(now, today)
+    resumed = store.take_again(today)
+    if resumed:
+        log.warning("cuts_set_back", devices=resumed)
     going = cuts(now)
     dropped = store.drop(going)
     remember(dropped.trouble, any(cut.archive for cut in going.values()), now)
@@ -94,11 +106,14 @@ def prune(now: datetime) -> Pruned:
 
 
 def cuts(now: datetime) -> dict[int, Cut]:
-    """What is over age now, by device; nothing while a changed rule gives notice."""
+    """What is over age now, by device; nothing while a changed rule gives notice.
+
+    A clock that is not believed makes nothing older: see `believed`.
+    """
     rules = _rules()
     if effective_from(rules, now) is not None:
         return {}
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = believed(now).replace(hour=0, minute=0, second=0, microsecond=0)
     found = {}
     for device, rule in _governed(rules).items():
         readings, hours = (
@@ -129,24 +144,26 @@ def effective_from(rules: Rules, now: datetime) -> datetime | None:
 def outlook(now: datetime) -> Outlook:
     """What goes, when, and how much disk that frees; changes nothing."""
     rules = _rules()
+    today = believed(now)
     effective = effective_from(rules, now)
     gone = _gone(_governed(rules))
     months = tuple(
         going
         for volume in get_store().volumes()
         if volume.begins <= now  # months made ahead are empty
-        and (going := _going(volume, gone, effective or now, now)) is not None
+        and (going := _going(volume, gone, effective or today, today)) is not None
     )
     return Outlook(
         effective=effective,
         months=months,
         hours=tuple(
-            (rule, (now - timedelta(days=rule.hours_days)).date())
+            (rule, (today - timedelta(days=rule.hours_days)).date())
             for rule in gone
             if rule.hours_days is not None
         ),
         frees=sum(one.volume.size for one in months if one.soon),
         holds=sum(one.volume.size for one in months),
+        believed=today if today < now else None,
     )
 
 

@@ -67,8 +67,10 @@ class RetentionRuleAdmin(PageAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The rules below what they will do."""
+        now = timezone.now()
         plan = {
-            "outlook": outlook(timezone.now()),
+            "now": now,
+            "outlook": outlook(now),
             "archive": holdings(),
             "whole_months": get_store().drops_whole_months(),
             "notice": NOTICE.days,

@@ -60,12 +60,14 @@ class Watermark(models.Model):
 
     Writers log what they change before `closed` (LateLog). Every hour before `rolled` is in the
     tiers or in that log. No device has dropped readings of `kept_from` or later (KeptFrom).
+    `doubted_since`: since when the server's clock is not believed (believing); null: it is.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     closed = InstantField()
     rolled = InstantField()
     kept_from = InstantField(null=True)
+    doubted_since = InstantField(null=True)
     slots_gone = models.BigIntegerField(
         db_default=0,
         help_text="Counts slots and newest readings that are gone: whoever remembers any forgets.",

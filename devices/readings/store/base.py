@@ -166,6 +166,12 @@ class ReadingStore(Protocol):
         with a partition for each month drops a month's readings when the month is over age.
         """
 
+    def take_again(self, after: datetime) -> int:
+        """Set back cuts that lie after an instant, which only a wrong clock can have made: from
+        the end of what is stored of a device on, its samples are taken again. Returns how many
+        devices that were. Nothing that went comes back.
+        """
+
     def volumes(self) -> Sequence[Volume]:
         """What the readings of each month take up, oldest first; sizes as far as the engine knows
         them, else by what a row usually takes.

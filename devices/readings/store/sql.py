@@ -35,6 +35,7 @@ from devices.readings.store import (
     ranking,
     reading,
     recalling,
+    resuming,
     rolling,
     writing,
 )
@@ -120,6 +121,10 @@ class SqlStore:
     def drop(self, cuts: Mapping[int, Cut]) -> Dropped:
         """Drop old readings and hours of devices."""
         return dropping.drop(self.engine, cuts)
+
+    def take_again(self, after: datetime) -> int:
+        """Set back cuts that only a wrong clock can have made."""
+        return resuming.take_again(self.engine, after)
 
     def volumes(self) -> Sequence[Volume]:
         """What the readings of each month take up."""

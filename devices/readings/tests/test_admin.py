@@ -112,6 +112,24 @@ def test_what_retention_will_drop_is_shown_before(client: Client, store: Reading
     assert "(Whole site)" in later
 
 
+def test_the_page_says_that_the_clock_is_not_believed(client: Client, store: ReadingStore) -> None:
+    (level,) = metrics(device(), 1)
+    store.write([Sample(level.device_id, START, 1, {level.pk: 48.0})])
+    admin = User.objects.create_superuser("admin")
+    pages = []
+    for hours in (23, 365 * 24):
+        with time_machine.travel(START + timedelta(hours=hours), tick=False):
+            client.force_login(admin)
+            pages.append(client.get("/admin/readings/retentionrule/").content.decode())
+
+    assert "not believed" not in pages[0]
+    assert "The server’s clock is not believed." in pages[1]
+    assert "It shows 20 November 2027, 10:00 UTC" in pages[1]
+    assert "as on 21 November 2026, 10:00 UTC" in pages[1]
+    assert "If the clock is wrong, put it right" in pages[1]
+    assert "within the hour" not in pages[1]
+
+
 def test_deleting_rules_in_the_list_gives_notice(client: Client) -> None:
     RetentionRule.objects.all().delete()
     stays, goes = (

@@ -246,7 +246,7 @@ def test_the_archive_by_rules_and_its_page(
 ) -> None:
     told = everything(store, found)
     RetentionRule.objects.all().delete()
-    RetentionRule.objects.create(readings_days=47, hours_days=None, archive=True)
+    RetentionRule.objects.create(readings_days=45, hours_days=None, archive=True)
     RetentionRule.objects.update(changed_at=JANUARY)
     client.force_login(User.objects.create_superuser("admin"))
 
@@ -254,7 +254,7 @@ def test_the_archive_by_rules_and_its_page(
         return client.get("/admin/readings/retentionrule/").content.decode()
 
     assert "within the hour</strong> to the archive" in page()
-    assert "47 days, then in the archive" in page()
+    assert "45 days, then in the archive" in page()
     assert "What the archive holds" not in page()
     with no_room():
         prune(NOW)

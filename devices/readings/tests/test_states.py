@@ -98,6 +98,7 @@ def test_what_was_dropped_by_age_is_refused_and_never_called_unknown(
 ) -> None:
     mode = seen(client, DataType.INTEGER)
     write(store, mode, dict.fromkeys(range(60), 3))
+    write(store, mode, {30 * 24 * 60: 3})  # it still speaks
     store.roll_up(NOW + timedelta(days=30))
     RetentionRule.objects.all().delete()  # whether or not another test emptied the tables
     RetentionRule.objects.create(readings_days=7, hours_days=730)
