@@ -15,6 +15,7 @@ from devices.readings.retention import prune as prune_readings
 from devices.readings.rollups import roll_up
 from devices.readings.store import get_store
 from ingestion import pulse
+from ingestion.awaited import awaited
 from ingestion.claims import Claim
 from ingestion.dispatch import EXPIRES_S, Queues, dispatch
 from ingestion.enrolment import align_with_alerts, reconcile
@@ -104,7 +105,7 @@ def run_count() -> None:
 def run_prune() -> None:
     """Drop what has outlived its retention; last, as it may fail or take long, tidy what stays."""
     now = timezone.now()
-    prune_readings(now)
+    prune_readings(now, awaited())
     prune_logs(now)
     forget_unused_files(now)
     forget_unused_readings(now)

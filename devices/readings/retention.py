@@ -24,6 +24,9 @@ NOTICE = timedelta(days=7)
 """Nothing goes by a rule that was changed less than so long ago: time to see what will go."""
 SOON = timedelta(days=30)
 Rules = Mapping[tuple[int | None, int | None], RetentionRule]
+Holds = Mapping[int, datetime]
+"""From when on nothing of a device may go, whatever its age: something is still to come of it."""
+_NO_HOLDS: Holds = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,14 @@ class Outlook:
     """What time it is taken to be, where the server's clock is not believed; None: it is."""
 
 
-def prune(now: datetime) -> Pruned:
+def prune(now: datetime, holds: Holds = _NO_HOLDS) -> Pruned:
     """Make room for the coming months, and drop what is older than people want to keep.
 
     Readings and hours go by the rules (RetentionRule), readings into the archive where these say
     so; entries as received once no device keeps readings that they could explain or give anew.
     Days and months stay. What is over age is told by a time that can be believed (believing).
+    Of a device that somebody `holds`, readings are still taken, and entries as received stay, from
+    that instant on.
     """
     store = get_store()
     store.prepare(now)
@@ -97,16 +102,16 @@ def prune(now: datetime) -> Pruned:
     resumed = store.take_again(today)
     if resumed:
         log.warning("cuts_set_back", devices=resumed)
-    going = cuts(now)
+    going = cuts(now, holds)
     dropped = store.drop(going)
     remember(dropped.trouble, any(cut.archive for cut in going.values()), now)
-    unneeded = _received_until()
+    unneeded = _received_until(holds)
     received = 0 if unneeded is None else store.drop_received_before(unneeded)
     return Pruned(dropped, received)
 
 
-def cuts(now: datetime) -> dict[int, Cut]:
-    """What is over age now, by device; nothing while a changed rule gives notice.
+def cuts(now: datetime, holds: Holds = _NO_HOLDS) -> dict[int, Cut]:
+    """What is over age now and not held, by device; nothing while a changed rule gives notice.
 
     A clock that is not believed makes nothing older: see `believed`.
     """
@@ -117,7 +122,7 @@ def cuts(now: datetime) -> dict[int, Cut]:
     found = {}
     for device, rule in _governed(rules).items():
         readings, hours = (
-            None if days is None else today - timedelta(days=days)
+            None if days is None else _held(today - timedelta(days=days), holds.get(device))
             for days in (rule.readings_days, rule.hours_days)
         )
         if readings is not None:
@@ -125,11 +130,15 @@ def cuts(now: datetime) -> dict[int, Cut]:
     return found
 
 
-def _received_until() -> datetime | None:
-    """Up to when no device keeps readings; None while some device keeps all it has."""
+def _held(at: datetime, hold: datetime | None) -> datetime:
+    return at if hold is None else min(at, hold)
+
+
+def _received_until(holds: Holds) -> datetime | None:
+    """Up to when no device keeps (or is to have) readings; None while some device keeps all."""
     kept = dict(KeptFrom.objects.values_list("device", "readings_from"))
-    begins = [kept.get(device) for device in Device.objects.values_list("pk", flat=True)]
-    known = [begin for begin in begins if begin is not None]
+    begins = {device: kept.get(device) for device in Device.objects.values_list("pk", flat=True)}
+    known = [_held(at, holds.get(device)) for device, at in begins.items() if at is not None]
     return min(known) - KEPT_LONGER if known and len(known) == len(begins) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -100,6 +100,11 @@ def request(
             params={**order.params(), "why": [why]},
             created_by=by,
         )
+
+
+def unfinished() -> Iterator[Order]:
+    """What all recalculations are to do that have not ended."""
+    return map(Order.of, Job.objects.filter(kind=KIND, state__in=UNFINISHED))
 
 
 def earlier(job: Job) -> bool:

@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
+import time_machine
 
 from devices.alerts.models import Alert
-from devices.models import ThingSpeakChannel
-from devices.readings.samples import HistoryRequest, Received, ReceivedRequest
+from devices.models import Device, Metric, ThingSpeakChannel
+from devices.readings.models import RetentionRule
+from devices.readings.samples import HistoryRequest, Received, ReceivedRequest, Sample
 from devices.readings.store import get_store
-from ingestion import recalculation
+from ingestion import recalculation, tasks
 from ingestion.drift.accepting import accept_field_names
 from ingestion.drift.fixes import CannotFix, Decision, Fix, apply, fitting
 from ingestion.drift.preview import lines
@@ -142,6 +144,47 @@ def test_a_jump_to_metres_is_withheld_and_converted(
     assert kinds()[:2] == [EventKind.UNIT_JUMPED, EventKind.SCHEMA_ACCEPTED]
     assert stored(source, "field1") == pytest.approx(truth(stack, source, "field1"), abs=0.2)
     assert not paused()
+
+
+def retention_passes(stack: Stack) -> None:
+    """The hourly tasks, on a site whose other devices go on."""
+    other = Device.objects.filter(name="Meter").first() or network.device("Meter")
+    level, _ = Metric.objects.get_or_create(device=other, name="level", defaults={"label": "Level"})
+    get_store().write([Sample(other.pk, stack.at, 0, {level.pk: 1.0})])
+    with time_machine.travel(stack.at, tick=False):
+        tasks.run_roll_up()
+        tasks.run_prune()
+
+
+def test_what_waits_outlives_every_retention_rule(stack: Stack, source: ThingSpeakChannel) -> None:
+    RetentionRule.objects.all().delete()
+    RetentionRule.objects.create(readings_days=7, hours_days=7)
+    RetentionRule.objects.update(changed_at=stack.at - timedelta(days=30))
+    polls(stack, 3)
+    since = stack.at
+    stack.simulator.fault("scale", channel=TANK, field=1, factor=0.01, decimals=3)
+    polls(stack, 7)
+    measured = {
+        number: value
+        for number, value in truth(stack, source, "field1").items()
+        if number in {one.sequence for one in received(source) if one.at > since}
+    }
+    assert not measured.keys() & stored(source, "field1").keys()
+
+    for _ in range(2):
+        stack.advance(40 * 86_400)
+        retention_passes(stack)
+    pause = MappingPause.objects.get(resolved_at=None)
+    apply(Decision(Fix.CONVERT, pause, None, stack.at))
+    retention_passes(stack)  # before anybody has come to the rows
+    stack.work()
+
+    found = stored(source, "field1")
+    assert {number: found[number] for number in measured} == pytest.approx(measured, abs=0.2)
+
+    retention_passes(stack)  # nothing waits any more
+    assert not stored(source, "field1")
+    assert not received(source)
 
 
 def test_after_a_conversion_the_watch_goes_on(stack: Stack, source: ThingSpeakChannel) -> None:

@@ -324,6 +324,34 @@ def test_entries_as_received_stay_while_a_device_keeps_readings(store: ReadingSt
     assert min(kept(store, channel, other)) == JANUARY
 
 
+def test_what_is_held_stays_and_is_still_taken(store: ReadingStore) -> None:
+    channel = source()
+    other = spoken(store)
+    (level,) = metrics(channel.device, 1)
+    days = [JANUARY + timedelta(days=day) for day in range(DAYS)]
+    store.write(
+        daily(level.pk, level.device_id)[:-1],
+        [Received(channel.pk, level.device_id, at, 1, {}) for at in days],
+    )
+    rule(40)
+    hold = JANUARY + timedelta(days=40, hours=7)
+    store.roll_up(NOW)
+
+    prune(NOW, {level.device_id: hold})
+
+    assert {at for at in days if at >= hold} <= set(kept(store, channel))
+    assert len([at for at in held(store, level) if at >= hold]) == DAYS - 41 - 1
+    waits = said_at(level, hold)
+    early, theirs = (said_at(one, hold - timedelta(hours=9)) for one in (level, other))
+    assert store.write([waits, early, theirs]).expired == [early, theirs]
+    assert cuts(NOW)[level.device_id].readings_before == NOW - timedelta(days=40)
+
+    prune(NOW)  # it has been decided
+    assert store.write([waits._replace(sequence=1)]).expired != []
+    assert max(at for at in days if at not in kept(store, channel)) < NOW - timedelta(days=42)
+    assert min(kept(store, channel)) > JANUARY
+
+
 A_YEAR_ON = NOW + timedelta(days=365)
 
 
