@@ -7,7 +7,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('readings', '0011_newest_followed'),
+        ('readings', '0012_clock_doubted'),
     ]
 
     operations = [
