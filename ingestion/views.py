@@ -13,8 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from ingestion.admin import words
 from ingestion.observe import levels, live
 from ingestion.observe.cards import milliseconds
+from ingestion.observe.counts import Counts
 from ingestion.observe.gauges import When
 from ingestion.observe.page import page
 from ingestion.observe.phrases import percent, span
@@ -81,6 +83,7 @@ def _account_levels(one: levels.Levels, now: datetime) -> dict[str, Any]:
         "name": one.account.name,
         "place": one.account.community_name or "shared by communities",
         "levels": [_level(level) for level in one.levels],
+        "outcomes": _outcomes(one.levels[-1].counts),
         "outages": [
             {
                 "since": f"{outage.since:%Y-%m-%d %H:%M:%S}",
@@ -106,6 +109,11 @@ def _level(level: levels.Level) -> dict[str, Any]:
         "outages": level.outages,
         "latency": [milliseconds(counts.percentile_ms(share)) for share in (0.5, 0.95, 0.99)],
     }
+
+
+def _outcomes(counts: Counts) -> list[tuple[str, str]]:
+    """What came of requests, in words, and how many, the most frequent first."""
+    return [(words.outcome(kind), f"{number:,}") for kind, number in counts.by_outcome]
 
 
 def _csv(rows: Iterable[Iterable[str]], name: str) -> HttpResponse:

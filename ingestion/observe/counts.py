@@ -7,7 +7,7 @@ could not even be made (unreadable key, forbidden address).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -80,6 +80,11 @@ class Counts:
         for outcome, number in self.outcomes.items():
             tones[tone_of(outcome)] += number
         return tones
+
+    @property
+    def by_outcome(self) -> Sequence[tuple[str, int]]:
+        """What came of the requests and how many of each, the most frequent first."""
+        return sorted(self.outcomes.items(), key=lambda one: (-one[1], one[0]))
 
     def percentile_ms(self, share: float) -> float | None:
         """How long answers took, within `latency.ERROR`; None without answers."""

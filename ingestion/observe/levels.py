@@ -91,6 +91,7 @@ def _level(
 HEAD = (
     "account", "community", "window", "from_utc", "until_utc", "requests", "answered",
     "success_rate", "p50_ms", "p95_ms", "p99_ms", "outages", "down_s", "availability",
+    "outcomes",
 )  # fmt: skip
 OUTAGES_HEAD = ("account", "community", "from_utc", "until_utc", "down_s", "reason")
 
@@ -114,6 +115,7 @@ def rows(found: Sequence[Levels], now: datetime) -> Iterator[tuple[str, ...]]:
                 str(level.outages),
                 f"{level.down.total_seconds():.0f}",
                 _share(level.available),
+                " ".join(f"{kind}={number}" for kind, number in counts.by_outcome),
             )
 
 

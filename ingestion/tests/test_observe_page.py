@@ -317,6 +317,7 @@ def test_service_levels_as_page_and_as_files(scene: Scene) -> None:
     text = text_of(scene, path=f"{PAGE}levels/")
     assert "87.5 %" in text
     assert "30 s" in text
+    assert "Answered 7 Error at the provider 1" in text
     answer = browser(scene.operator).get(f"{PAGE}levels.csv")
     assert answer["Content-Type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
@@ -324,6 +325,7 @@ def test_service_levels_as_page_and_as_files(scene: Scene) -> None:
     assert {row["requests"] for row in rows} == {"8"}
     assert {row["success_rate"] for row in rows} == {"0.875000"}
     assert {row["outages"] for row in rows} == {"1"}
+    assert {row["outcomes"] for row in rows} == {"ok=7 server=1"}
     assert all(row["account"].startswith("'=") for row in rows)  # no formula for a spreadsheet
     assert float(rows[0]["p50_ms"]) == pytest.approx(80, rel=0.05)
     answer = browser(scene.operator).get(f"{PAGE}outages.csv")
