@@ -37,6 +37,10 @@ APART = timedelta(days=1)
 MOST_ROWS = 10
 
 
+SAID_AGAIN = timedelta(days=1)
+"""A clock that goes on standing still is told of so often."""
+
+
 class Expect(NamedTuple):
     """What a new gap is opened with: why, how many entries it may bring, and up to which number."""
 
@@ -146,6 +150,21 @@ def numbers_fell(source: Source, turn: Turn, now: datetime) -> None:
         "often the device reports."
     )
     SourceEvent.objects.create(source=source, at=now, kind=EventKind.IDS_FELL, text=text)
+
+
+def clock_stands(source: Source, entries: int, at: datetime, now: datetime) -> None:
+    """Say so, once a day: entries go on coming and all carry one time."""
+    said = SourceEvent.objects.filter(
+        source=source, kind=EventKind.CLOCK_STANDS, at__gt=now - SAID_AGAIN
+    )
+    if said.exists():
+        return
+    text = (
+        f"{entries} entries with rising numbers carry one time, {at:%Y-%m-%d %H:%M:%S} UTC: the "
+        "device's clock stands still, or it sends several values a second. All of them are stored; "
+        "a chart shows them at one instant."
+    )
+    SourceEvent.objects.create(source=source, at=now, kind=EventKind.CLOCK_STANDS, text=text)
 
 
 def record_lost(

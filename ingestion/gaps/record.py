@@ -18,6 +18,8 @@ from ingestion.models import EntryLedger, PollState
 from ingestion.normalise import FUTURE_TOLERANCE
 from ingestion.sources.base import Fetched
 
+STANDS_STILL = 5
+"""So many entries of one instant: fewer a device may well send within a second."""
 _NOTHING = Ledger()
 
 
@@ -107,6 +109,16 @@ def _act(answer: LiveAnswer, turn: Turn, now: datetime) -> None:
         holes.note_hole(state, fetched, turn.ledger, now)
     elif turn.search:
         holes.search(state.source, turn.ledger, now)
+    if turn.fresh and len(fetched.entries) >= STANDS_STILL:
+        _look_at_clock(state.source, fetched, now)
+
+
+def _look_at_clock(source: Source, fetched: Fetched, now: datetime) -> None:
+    """Whether the newest entries all carry the newest time; the last answer's come with them."""
+    newest = max(entry.at for entry in fetched.entries)
+    entries = sum(entry.at == newest for entry in fetched.entries)
+    if entries >= STANDS_STILL:
+        holes.clock_stands(source, entries, newest, now)
 
 
 _COLUMNS = ("source_id", *(one.name for one in dataclasses.fields(Ledger)))

@@ -14,6 +14,7 @@ class EventKind(models.TextChoices):
 
     CHANNEL_CLEARED = "channel_cleared", "Channel cleared at the source"
     IDS_FELL = "ids_fell", "Entry numbers fell"
+    CLOCK_STANDS = "clock_stands", "Entries repeat one time"
     FIELD_RENAMED = "field_renamed", "Field renamed"
     FIELDS_SWAPPED = "fields_swapped", "Fields swapped"
     FIELD_VANISHED = "field_vanished", "Field gone"

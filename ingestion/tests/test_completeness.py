@@ -142,6 +142,36 @@ def test_a_cleared_channel_filled_with_old_rows_is_read_whole(
     assert [one.kind for one in SourceEvent.objects.all()] == [EventKind.CHANNEL_CLEARED]
 
 
+def test_a_clock_that_stands_still_is_told_once_a_day_and_nothing_is_lost(
+    stack: Stack, held: tuple[HeldChannel, str]
+) -> None:
+    channel, url = held
+    channel.report(stack.at - HOUR, MINUTE, range(1, 61))
+    source = reader(stack, url)
+    live(stack, 2)
+    stuck = stack.at
+    for number in range(61, 71):
+        channel.report(stuck, timedelta(), range(number, number + 1))
+        live(stack, 2)
+    assert kept(source) == Counter(channel.rows)
+    (event,) = SourceEvent.objects.all()
+    assert event.kind == EventKind.CLOCK_STANDS
+    assert event.text.startswith(f"5 entries with rising numbers carry one time, {stuck:%Y-%m-%d}")
+    assert not Gap.objects.exclude(state=GapState.FILLED).exists()
+
+
+def test_a_few_entries_within_a_second_are_nothing_to_tell(
+    stack: Stack, held: tuple[HeldChannel, str]
+) -> None:
+    channel, url = held
+    source = reader(stack, url)
+    for number in range(0, 60, 4):
+        channel.report(stack.at, timedelta(), range(number + 1, number + 5))
+        live(stack, 2)
+    assert kept(source) == Counter(channel.rows)
+    assert not SourceEvent.objects.exists()
+
+
 def test_falling_numbers_are_told_once_and_nothing_is_lost(stack: Stack) -> None:
     account = network.connection(stack.simulator)
     source = network.channel(account, interval_s=10, history_from=stack.at - HOUR)
