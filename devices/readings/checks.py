@@ -1,4 +1,4 @@
-"""System checks: a readings engine that is not there is named before anybody needs it."""
+"""System checks: what cannot hold readings is named before anybody needs it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,35 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connection
 
 from devices.readings.store import RowsAway, RowsRefused, store_at
+
+OLDEST_POSTGRESQL = 15
+
+
+@register(Tags.database)
+def postgresql_is_new_enough(
+    databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """readings.E002: the tables' statements need a newer PostgreSQL; the suite ran on none older.
+
+    A database that does not answer is told of elsewhere.
+    """
+    if not databases or connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::int / 10000")
+        (version,) = cursor.fetchone()
+    if version >= OLDEST_POSTGRESQL:
+        return []
+    return [
+        Error(
+            f"The database is PostgreSQL {version}; this needs {OLDEST_POSTGRESQL} or newer.",
+            hint="Upgrade the server, or name another in DATABASE_URL.",
+            id="readings.E002",
+        )
+    ]
 
 
 @register(Tags.database)

@@ -25,6 +25,7 @@ from devices.readings import paging
 from devices.readings.export import table
 from devices.readings.export.table import ExportRequest
 from devices.readings.keeping import Cut
+from devices.readings.management.commands import export_readings
 from devices.readings.samples import Sample, Tier
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes
@@ -231,6 +232,24 @@ def test_the_command_writes_a_file_for_each_device(tank: Device, tmp_path: Path)
         call_command("export_readings", "--community=nowhere", f"--into={tmp_path}")
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_readings", f"--device={tank.uuid}", f"--into={tmp_path / 'missing'}")
+
+
+def test_the_command_tells_how_far_it_has_come(
+    tank: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_readings, "TELL_EVERY_S", -1.0)
+    monkeypatch.setattr(export_readings, "ROWS_BETWEEN", 60)
+    out = io.StringIO()
+    with time_machine.travel(NOW, tick=False):
+        call_command("export_readings", f"--device={tank.uuid}", f"--into={tmp_path}", stdout=out)
+    *told, done = out.getvalue().splitlines()
+    # 15:30 in the community's zone and ten minutes between two entries; one instant has two.
+    assert [line.partition(": ")[2] for line in told] == [
+        "60 rows, up to 2026-11-21 01:10",
+        "120 rows, up to 2026-11-21 11:10",
+        "180 rows, up to 2026-11-21 21:10",
+    ]
+    assert done.endswith("0.0 MB")
 
 
 def test_an_empty_range_is_an_empty_table(member: Client, tank: Device) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.checks import Tags, run_checks
 from django.db import connection, transaction
 
+from devices.readings import checks
 from devices.readings.retention import prune
 from devices.readings.samples import AggregateRequest, HistoryRequest, Received, Sample
 from devices.readings.store import ReadingStore, get_store, inserting, partitions
@@ -28,6 +30,16 @@ def afterwards() -> Iterator[None]:
     """The clock stands after everything that is written here."""
     with time_machine.travel(NOW, tick=False):
         yield
+
+
+def test_a_server_that_is_too_old_is_named_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run_checks(tags=[Tags.database], databases=["default"]) == []
+    monkeypatch.setattr(checks, "OLDEST_POSTGRESQL", 99)
+    (error,) = run_checks(tags=[Tags.database], databases=["default"])
+    assert error.id == "readings.E002"
+    assert "this needs 99 or newer" in error.msg
 
 
 def forget_all_months() -> None:
