@@ -115,6 +115,9 @@ def test_what_retention_will_drop_is_shown_before(client: Client, store: Reading
 def test_the_page_says_that_the_clock_is_not_believed(client: Client, store: ReadingStore) -> None:
     (level,) = metrics(device(), 1)
     store.write([Sample(level.device_id, START, 1, {level.pk: 48.0})])
+    RetentionRule.objects.all().delete()
+    RetentionRule.objects.create()
+    RetentionRule.objects.update(changed_at=LONG_AGO)
     admin = User.objects.create_superuser("admin")
     pages = []
     for hours in (23, 365 * 24):
