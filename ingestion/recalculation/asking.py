@@ -104,7 +104,7 @@ def request(
 
 def unfinished() -> Iterator[Order]:
     """What all recalculations are to do that have not ended."""
-    return map(Order.of, Job.objects.filter(kind=KIND, state__in=UNFINISHED))
+    return map(Order.of, _all_unfinished())
 
 
 def earlier(job: Job) -> bool:
@@ -113,7 +113,11 @@ def earlier(job: Job) -> bool:
 
 
 def _unfinished(source: int) -> JobQuerySet:
-    return Job.objects.filter(kind=KIND, state__in=UNFINISHED, params__source=source)
+    return _all_unfinished().filter(params__source=source)
+
+
+def _all_unfinished() -> JobQuerySet:
+    return Job.objects.filter(kind=KIND, state__in=UNFINISHED)
 
 
 def _widened(job: Job, order: Order, why: str) -> Job:
