@@ -26,7 +26,7 @@ class ReadingSerializer(serializers.Serializer[tuple[Reading, Metric, str]]):
     value = ValueField(help_text="In the metric's unit.")
     sequence = serializers.IntegerField(help_text="The source's own entry number, or 0.")
     origin = serializers.ChoiceField(
-        choices=[origin.value for origin in Origin], help_text="How it reached us."
+        choices=[origin.value for origin in Origin], help_text="How it reached us as it stands."
     )
     revised = serializers.BooleanField(help_text="Whether it replaced another value.")
 

@@ -102,11 +102,11 @@ class Batch:
     def _before(self, metric: int, value: Value, at: Any, sequence: int) -> Value | None:
         """The value that was stored before, if any."""
         if isinstance(value, (str, bool)):
-            _, text, flag = self.known_texts.get((metric, at, sequence), (0, None, None))
+            *_, text, flag = self.known_texts.get((metric, at, sequence), (None, None))
             return text if flag is None else bool(flag)
         place = self.place(metric)
         known = self.known_rows.get((place.stream, at, sequence))
-        stored: float | None = known[place.position] if known else None
+        stored: float | None = known[place.position + 1] if known else None
         return stored
 
 

@@ -49,22 +49,22 @@ class _Gone:
                     self.rows[place.stream, at, sequence][place.position] = float(value)
 
     def from_row(self, key: Key, stored: Record) -> Record:
-        """A row's record (revised, v1 … v8) without the values that are still the stored ones."""
-        revised, *numbers = stored
+        """A row's record without the values that are still the stored ones."""
+        origin, revised, *numbers = stored
         for position, value in self.rows.get(key, {}).items():
             if numbers[position - 1] == value:
                 numbers[position - 1] = None
                 revised &= ~(1 << (position - 1))
                 self.removed.add((position, key))
-        return (revised, *numbers)
+        return (origin, revised, *numbers)
 
     def from_text(self, key: Key, stored: Record) -> Record:
-        """A text's record (revised, text, flag), emptied if it still holds the value."""
-        _, text, flag = stored
+        """A text's record, emptied if it still holds the value."""
+        origin, _, text, flag = stored
         before = text if flag is None else bool(flag)
         if key in self.texts and before == self.texts[key]:
             self.removed.add(("text", key))
-            return (0, None, None)
+            return (origin, 0, None, None)
         return stored
 
     def has_gone(self, engine: Engine, sample: Sample, metric: int, place: Place) -> bool:

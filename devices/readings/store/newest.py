@@ -124,10 +124,10 @@ def _changed(
         record = records[key]
         before = known.get(key)
         if before is not None:
-            after = merge(before, record[1:])
+            after = merge(before, record)
             if after == before:
                 continue
-            record = (record[0], *after)
+            record = after
         yield key, record
 
 

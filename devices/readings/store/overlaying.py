@@ -1,4 +1,7 @@
-"""Two records of one key made one: what is empty is filled, what differs is replaced and marked."""
+"""Two records of one key made one: what is empty is filled, what differs is replaced and marked.
+
+The origin of a record is that of what last changed it: it tells how the value came that is there.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,19 @@ Merge = Callable[[Record, Record], Record]
 
 
 def overlay(stored: Record, ours: Record) -> Record:
-    """Numeric slots: fill what is empty, replace and mark what differs."""
-    revised, values = stored[0], list(stored[1:])
-    for slot, value in enumerate(ours[1:]):
+    """(origin, revised, v1 … v8): fill what is empty, replace and mark what differs."""
+    (origin, *_), (_, revised, *values) = ours, stored
+    changed = False
+    for slot, value in enumerate(ours[2:]):
         if value is None or value == values[slot]:
             continue
         if values[slot] is not None:
             revised |= 1 << slot
         values[slot] = value
-    return (revised, *values)
+        changed = True
+    return (origin, revised, *values) if changed else stored
 
 
 def overlay_text(stored: Record, ours: Record) -> Record:
-    """A text or a flag: replace and mark what differs."""
-    return stored if stored[1:] == ours[1:] else (1, *ours[1:])
+    """(origin, revised, text, flag): replace and mark what differs."""
+    return stored if stored[2:] == ours[2:] else (ours[0], 1, *ours[2:])

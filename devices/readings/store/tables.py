@@ -94,15 +94,15 @@ NUMBERS = tuple(f"v{position}" for position in range(1, 9))
 ROWS = Table(
     name="readings_row",
     key=("stream_id", "at", "sequence"),
-    fixed=("origin",),
-    values=("revised", *NUMBERS),
+    fixed=(),
+    values=("origin", "revised", *NUMBERS),
     types=("int4", "timestamptz", "int8", "int2", "int2", *["float8"] * 8),
 )
 TEXTS = Table(
     name="readings_textvalue",
     key=("metric_id", "at", "sequence"),
-    fixed=("origin",),
-    values=("revised", "text", "flag"),
+    fixed=(),
+    values=("origin", "revised", "text", "flag"),
     types=("int8", "timestamptz", "int8", "int2", "int2", "text", "bool"),
 )
 RECEIVED = Table(

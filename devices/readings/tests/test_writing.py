@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from devices.models import DataType
 from devices.readings.models import Slot, Stream
-from devices.readings.samples import HistoryRequest, Origin, Reading, Sample
+from devices.readings.samples import HistoryRequest, Origin, Reading, Sample, Value
 from devices.readings.store import NotStorable, ReadingStore, UnknownMetric, get_store, store_at
 from devices.readings.store.summary import TIER_TABLES
 from devices.readings.tests.network import (
@@ -78,6 +78,26 @@ def test_a_revision_overwrites_only_what_differs_and_is_marked(store: ReadingSto
     assert all_of(store, level) == [Reading(level, START, 1, 1.5, revised=True)]
     assert all_of(store, flow) == [Reading(flow, START, 1, 2.0)]
     assert store.latest([level])[level] == Reading(level, START, 1, 1.5, revised=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [(DataType.FLOAT, 1.0, 1.5), (DataType.TEXT, "half", "full"), (DataType.BOOLEAN, True, False)],
+)
+def test_a_reading_tells_how_the_value_came_that_stands(
+    store: ReadingStore, kind: DataType, before: Value, after: Value
+) -> None:
+    tank = device()
+    (one,) = (metric.pk for metric in metrics(tank, 1, kind))
+    store.write([Sample(tank.pk, START, 1, {one: before}, Origin.LIVE)])
+    store.write([Sample(tank.pk, START, 1, {one: before}, Origin.PUSH)])
+    assert [reading.origin for reading in all_of(store, one)] == [Origin.LIVE]
+
+    store.write([Sample(tank.pk, START, 1, {one: after}, Origin.BACKFILL)])
+
+    corrected = Reading(one, START, 1, after, Origin.BACKFILL, revised=True)
+    assert all_of(store, one) == [corrected]
+    assert store.latest([one])[one] == corrected
 
 
 def test_samples_of_one_instant_with_different_numbers_are_different_readings(
@@ -159,7 +179,7 @@ def test_text_and_flags_are_kept_and_revised_like_numbers(store: ReadingStore) -
 
     assert result.revised == [Sample(tank.pk, START, 0, {state: "full"})]
     assert result.unchanged == 1
-    assert all_of(store, state) == [Reading(state, START, 0, "full", Origin.PUSH, revised=True)]
+    assert all_of(store, state) == [Reading(state, START, 0, "full", revised=True)]
     assert all_of(store, pump) == [Reading(pump, START, 0, True, Origin.PUSH)]
 
 

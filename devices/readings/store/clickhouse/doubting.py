@@ -66,13 +66,14 @@ def _committed_rows(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, Re
     newest = newest_numbers(engine, {key[0] for key in known})
     return {
         key: (
+            origin,
             revised,
             *(
                 _committed(key, value, *_of(there))
                 for value, there in zip(values, newest[key[0]], strict=True)
             ),
         )
-        for key, (revised, *values) in known.items()
+        for key, (origin, revised, *values) in known.items()
     }
 
 
@@ -92,9 +93,9 @@ def _committed_texts(engine: Engine, known: Mapping[Key, Record]) -> dict[Key, R
     kept = {}
     for key, record in known.items():
         at, sequence, text, flag = newest.get(key[0], (None,) * 4)
-        value = _committed(key, record[1:], at, sequence, (text, flag))
+        value = _committed(key, record[2:], at, sequence, (text, flag))
         if value is not None:
-            kept[key] = (record[0], *value)
+            kept[key] = (*record[:2], *value)
     return kept
 
 
