@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal, NamedTuple, cast
@@ -91,7 +91,11 @@ def mapping_rule(mapping: FieldMapping, source: Source) -> FieldRule:
     """The rule of a mapping, whatever waits; ValueError when it cannot work, in words."""
     if mapping.metric.device_id != source.device_id:
         raise _Misconfigured("it feeds a metric of another device. Choose one of this device.")
-    versions = mapping.calibrations.all()  # newest first
+    return rule_with(mapping, mapping.calibrations.all())
+
+
+def rule_with(mapping: FieldMapping, versions: Collection[CalibrationVersion]) -> FieldRule:
+    """The rule of a mapping with these calibrations, newest first; ValueError as above."""
     if not versions:
         return base_rule(mapping)
     rule = base_rule(mapping, calibrated=any(one.valid_from is None for one in versions))
@@ -125,7 +129,7 @@ def base_rule(mapping: FieldMapping, *, calibrated: bool = False) -> FieldRule:
 
 
 def _with_versions(
-    rule: FieldRule, mapping: FieldMapping, versions: Iterable[CalibrationVersion]
+    rule: FieldRule, mapping: FieldMapping, versions: Collection[CalibrationVersion]
 ) -> FieldRule:
     calibrated = []
     for version in versions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.urls import path
@@ -13,7 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.readings.api.base import OneMetricView
-from ingestion.explaining.tracing import Explanation, NoSuchReading, Origin, explain, find
+from ingestion.explaining.tracing import (
+    Explanation,
+    NoSuchReading,
+    Origin,
+    Step,
+    explain,
+    find,
+)
 
 AT = OpenApiParameter(
     "at", str, description="ISO 8601 or relative: the reading then or before it. Default: now."
@@ -49,8 +57,17 @@ class OriginSerializer(serializers.Serializer[Any]):
     arrived = serializers.DateTimeField(allow_null=True, help_text="null: not noted at that time.")
     request = RequestSerializer(allow_null=True, help_text="null: not kept any more, or no poll.")
     mapping = serializers.IntegerField()
+    mapping_version = serializers.IntegerField(
+        help_text="Which version of the mapping made the value: 1 is the first."
+    )
+    mapping_version_since = serializers.DateTimeField(
+        help_text="When that version came into force."
+    )
+    mapping_versions = serializers.IntegerField(help_text="How many versions there are by now.")
     mapping_changed_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the mapping was changed last, if after the arrival."
+        allow_null=True,
+        help_text="When the mapping, a calibration or the metric was last changed so that other "
+        "values come of it, if after the arrival.",
     )
     calibration = serializers.IntegerField(allow_null=True)
 
@@ -86,11 +103,16 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     revised = serializers.BooleanField()
     received = OriginSerializer(
         allow_null=True,
-        help_text="null: the entry is not kept, or no mapping makes a value of it at present.",
+        help_text="null: the entry is not kept, or no mapping ever made a value of it.",
     )
-    steps = StepSerializer(many=True)
+    steps = StepSerializer(
+        many=True, help_text="What that version of the mapping made of the text."
+    )
     agrees = serializers.BooleanField(
-        allow_null=True, help_text="Whether the mapping as it is now gives the stored value."
+        allow_null=True, help_text="Whether the mapping's last version gives the stored value."
+    )
+    steps_today = StepSerializer(
+        many=True, help_text="What the last version makes of the text, where it is another value."
     )
     hour = HourSerializer(allow_null=True)
     alerts = AlertOfReadingSerializer(many=True)
@@ -135,8 +157,9 @@ def represent(found: Explanation) -> dict[str, Any]:
         "origin": reading.origin,
         "revised": reading.revised,
         "received": found.origin and _received(found.origin),
-        "steps": [{"what": one.what, "result": one.result} for one in found.steps],
+        "steps": _steps(found.steps),
         "agrees": found.agrees,
+        "steps_today": _steps(found.today),
         "hour": hour
         and {
             "start": hour.start,
@@ -157,6 +180,10 @@ def represent(found: Explanation) -> dict[str, Any]:
     }
 
 
+def _steps(steps: Iterable[Step]) -> list[dict[str, str]]:
+    return [{"what": one.what, "result": one.result} for one in steps]
+
+
 def _received(origin: Origin) -> dict[str, Any]:
     poll = origin.poll
     return {
@@ -172,7 +199,10 @@ def _received(origin: Origin) -> dict[str, Any]:
             "http_status": poll.status,
             "duration_ms": poll.duration_ms,
         },
-        "mapping": origin.mapping.pk,
+        "mapping": origin.version.mapping.pk,
+        "mapping_version": origin.version.number,
+        "mapping_version_since": origin.version.since,
+        "mapping_versions": origin.last.number,
         "mapping_changed_at": origin.changed_at,
         "calibration": origin.calibration and origin.calibration.pk,
     }

@@ -1,13 +1,13 @@
 """Where a number comes from: the request that brought it, the text received, and every step since.
 
 Nothing is remembered for this: the entry is kept as it was received, with the time of its arrival,
-and the mapping as it is now is applied to it again. Where that does not give the stored value, the
-explanation says so, and what was changed since.
+and the mapping is applied to it again as it was then. Where that does not give the stored value, a
+later version of the mapping did: what was received was recalculated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,10 +26,10 @@ from devices.readings.samples import (
 )
 from devices.readings.store import NotKept, NotNumeric, get_store
 from devices.readings.store.base import ReadingStore
+from ingestion.explaining.versions import MappingVersion, versions_of
 from ingestion.models import PollLog
 from ingestion.normalise import FieldRule
 from ingestion.normalise.values import ValueRefused, read
-from ingestion.rules import field_rules
 
 HOUR = timedelta(hours=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -52,22 +52,38 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The entry as received, and the rule of the mapping that makes the value of it."""
+    """The entry as received, and the version of a mapping that made the value of it."""
 
     entry: Received
     source: Source
-    mapping: FieldMapping
-    rule: FieldRule
+    version: MappingVersion
+    makes_it: bool
+    """Whether this version gives the stored value; if not, none does, and it is the last one."""
+    last: MappingVersion
+    """What would be made of it today, if the mapping is still there and switched on."""
     poll: PollLog | None
     """The request that brought the entry; None: not known (any more)."""
-    changed_at: datetime | None
-    """When the mapping was last changed, if after the entry's arrival."""
-    calibration: CalibrationVersion | None
 
     @property
     def raw(self) -> str:
         """The text received."""
         return self.entry.fields[self.rule.field] or ""
+
+    @property
+    def rule(self) -> FieldRule:
+        """What the version makes of an entry of that time."""
+        return self.version.rule.at(self.entry.at)
+
+    @property
+    def calibration(self) -> CalibrationVersion | None:
+        """The calibration that governed it."""
+        return self.version.calibration(self.entry.at)
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When the mapping was last changed, if after the entry's arrival."""
+        arrived = self.entry.arrived
+        return self.last.since if arrived is not None and self.last.since > arrived else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +93,13 @@ class Explanation:
     metric: Metric
     reading: Reading
     origin: Origin | None
-    """None: the entry is not kept any more, or no mapping makes a value of it at present."""
+    """None: the entry is not kept any more, or no mapping ever made a value of it."""
     steps: Sequence[Step]
+    """What the origin's version made of it."""
     agrees: bool | None
-    """Whether the mapping as it is now gives the stored value."""
+    """Whether the last version of the mapping gives the stored value."""
+    today: Sequence[Step]
+    """What that one makes of it, where it is another value."""
     hour: Bucket | None
     alerts: Sequence[Alert]
 
@@ -117,35 +136,65 @@ def explain(metric: Metric, reading: Reading) -> Explanation:
     """Where a stored reading of the metric comes from."""
     store = get_store()
     origin = _origin(store, metric, reading)
-    steps, agrees = ([], None) if origin is None else _steps(origin, metric, reading.value)
+    steps: Sequence[Step] = ()
+    today: Sequence[Step] = ()
+    agrees = None
+    if origin is not None:
+        steps, _ = _made(origin.version, origin.entry)
+        would, value = _made(origin.last, origin.entry)
+        agrees = _same(value, reading.value)
+        today = would if origin.makes_it and not agrees else ()
     hour, alerts = _hour(store, metric, reading.at), _alerts(metric, reading.at)
-    return Explanation(metric, reading, origin, steps, agrees, hour, alerts)
+    return Explanation(metric, reading, origin, steps, agrees, today, hour, alerts)
 
 
 def _origin(store: ReadingStore, metric: Metric, reading: Reading) -> Origin | None:
-    """The entry of that identity among those of the sources that feed the metric."""
-    feeding = Source.objects.filter(mappings__metric=metric).distinct().order_by("pk")
-    related = ("mappings__metric", "mappings__calibrations")
-    for source in feeding.prefetch_related(*related):
+    """The entry of that identity among those of the sources that ever fed the metric."""
+    doubtful: Origin | None = None
+    for mapping, source in _feeding(metric):
         request = ReceivedRequest(source.pk, reading.at, reading.at + _MILLISECOND)
         for entry in store.received(request):
-            rule = _rule(source, metric, entry) if entry.sequence == reading.sequence else None
-            if rule is not None:
-                mapping = next(m for m in source.mappings.all() if m.metric_id == metric.pk)
-                return Origin(
-                    entry, source, mapping, rule, _poll(source, entry.arrived),
-                    _changed_at(mapping, entry.arrived), _calibration(mapping, entry.at),
-                )  # fmt: skip
-    return None
+            if entry.sequence != reading.sequence:
+                continue
+            origin = _through(versions_of(mapping, metric.pk), source, entry, reading.value)
+            if origin and origin.makes_it:
+                return origin
+            doubtful = doubtful or origin
+    return doubtful
 
 
-def _rule(source: Source, metric: Metric, entry: Received) -> FieldRule | None:
-    """The rule by which an entry of that time feeds the metric."""
-    for rule in field_rules(source).usable:
-        fed = rule.metric == metric.pk and entry.fields.get(rule.field) is not None
-        if fed and not rule.holds(entry.at):
-            return rule.at(entry.at)
-    return None
+def _through(
+    versions: Sequence[MappingVersion], source: Source, entry: Received, stored: Value
+) -> Origin | None:
+    """How a mapping makes the stored value of the entry; None if it reads nothing of it."""
+    able = [one for one in versions if _reads(one, entry)]
+    if not able:
+        return None
+    eligible = (one for one in able if _may_have_made(one, versions, entry))
+    maker = next((one for one in eligible if _same(_made(one, entry)[1], stored)), None)
+    poll = _poll(source, entry.arrived)
+    return Origin(entry, source, maker or able[-1], maker is not None, able[-1], poll)
+
+
+def _feeding(metric: Metric) -> list[tuple[int, Source]]:
+    """Every mapping that ever fed the metric, with its source, if that is still there."""
+    pairs = FieldMapping.history.filter(metric_id=metric.pk).values_list("id", "source_id")
+    known = set(pairs)
+    sources = Source.objects.in_bulk({source for _, source in known})
+    return [(mapping, sources[source]) for mapping, source in sorted(known) if source in sources]
+
+
+def _reads(version: MappingVersion, entry: Received) -> bool:
+    """Whether the entry carries the field that the version reads."""
+    return entry.fields.get(version.rule.at(entry.at).field) is not None
+
+
+def _may_have_made(
+    version: MappingVersion, versions: Sequence[MappingVersion], entry: Received
+) -> bool:
+    """Whether it was in force when the entry arrived, or came later."""
+    after = versions[version.number :]
+    return entry.arrived is None or not after or after[0].since > entry.arrived
 
 
 def _poll(source: Source, arrived: datetime | None) -> PollLog | None:
@@ -162,44 +211,31 @@ def _poll(source: Source, arrived: datetime | None) -> PollLog | None:
     return None
 
 
-def _changed_at(mapping: FieldMapping, arrived: datetime | None) -> datetime | None:
-    newest = mapping.history.order_by("-history_date").first()
-    if newest is None or arrived is None or newest.history_date <= arrived:
-        return None
-    changed: datetime = newest.history_date
-    return changed
-
-
-def _calibration(mapping: FieldMapping, at: datetime) -> CalibrationVersion | None:
-    """The calibration that governs an entry of that time; versions come newest first."""
-    versions: Iterable[CalibrationVersion] = mapping.calibrations.all()
-    return next((one for one in versions if one.valid_from is None or one.valid_from <= at), None)
-
-
-def _steps(origin: Origin, metric: Metric, stored: Value) -> tuple[list[Step], bool | None]:
-    """From the text to the value, step by step, and whether it is the stored one."""
+def _made(version: MappingVersion, entry: Received) -> tuple[list[Step], Value | None]:
+    """What a version makes of an entry, step by step, and the value; None where it makes none."""
     steps: list[Step] = []
     value: Value | None = None
+    raw = entry.fields.get(version.rule.at(entry.at).field) or ""
     try:
-        for what, rule, unit in _stages(origin, metric):
-            value = read(origin.raw, rule)
+        for what, rule, unit in _stages(version, entry):
+            value = read(raw, rule)
             if value is None:
-                return [*steps, Step(what, "nothing: the text is blank")], False
+                return [*steps, Step(what, "nothing: the text is blank")], None
             steps.append(Step(what, shown(value, unit)))
     except ValueRefused as refused:
-        return [*steps, Step("Would be refused today", refused.detail)], False
-    return steps, _same(value, stored)
+        return [*steps, Step("Would be refused", refused.detail)], None
+    return steps, value
 
 
-def _stages(origin: Origin, metric: Metric) -> Iterator[tuple[str, FieldRule, str]]:
+def _stages(version: MappingVersion, entry: Received) -> Iterator[tuple[str, FieldRule, str]]:
     """The rule as far as it goes at each step, what the step does, and the unit of its result."""
-    rule, mapping = origin.rule, origin.mapping
+    rule, mapping, metric = version.rule.at(entry.at), version.mapping, version.mapping.metric
     if rule.data_type in ("boolean", "text"):
         yield f"Read as {mapping.get_data_type_display().lower()}", rule, ""
         return
     free = replace(rule, convert=(1.0, 0.0), minimum=None, maximum=None)
     yield "Read as a number", _plain(free), ""
-    calibration = origin.calibration
+    calibration = version.calibration(entry.at)
     unit = mapping.unit or metric.unit
     if calibration is not None:
         unit = calibration.unit

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from devices.jobs import work_on_jobs
 from devices.models import (
     CalibrationKind,
     CalibrationVersion,
@@ -23,6 +24,7 @@ from devices.readings.store import get_store
 from devices.tests.scene import browser, person
 from ingestion.explaining.tracing import NoSuchReading, explain, find
 from ingestion.models import Gap, Lane
+from ingestion.recalculation import request
 from ingestion.tests import stack as network
 from ingestion.tests.stack import START, Stack
 from simulator.testing import RunningSimulator
@@ -58,6 +60,12 @@ def newest(metric: Metric) -> Reading:
     return get_store().latest([metric.pk])[metric.pk]
 
 
+def recalculate(channel: ThingSpeakChannel) -> None:
+    now = START + HOUR
+    request(channel, None, None, None, "Corrected.", now)
+    assert work_on_jobs(lambda: now, timedelta(minutes=10))
+
+
 def test_a_number_leads_back_to_its_text_and_its_request(level: Metric) -> None:
     found = explain(level, newest(level))
     origin = found.origin
@@ -81,7 +89,9 @@ def test_what_was_filled_in_names_the_request_that_filled_it(level: Metric) -> N
     assert found.origin.poll.lane == Lane.BACKFILL
 
 
-def test_each_step_of_a_calibration_is_told(level: Metric) -> None:
+def test_a_correction_is_told_from_what_made_the_number(
+    channel: ThingSpeakChannel, level: Metric
+) -> None:
     mapping = FieldMapping.objects.get(metric=level)
     level.unit, level.maximum = "mm", 9_000_000
     level.save()
@@ -90,20 +100,29 @@ def test_each_step_of_a_calibration_is_told(level: Metric) -> None:
     version = CalibrationVersion.objects.create(
         mapping=mapping, kind=CalibrationKind.LINEAR, scale=2.0, offset=1.0
     )
-    reading = newest(level)
-    found = explain(level, reading)
+    found = explain(level, newest(level))
     assert found.origin is not None
-    assert found.origin.calibration == version
     raw = float(found.origin.raw)
-    assert [one.result for one in found.steps] == [
+    assert found.origin.version.number == 1
+    assert [one.result for one in found.steps] == [f"{raw:.12g}"]
+    assert found.agrees is False  # nothing was recalculated yet
+    assert found.origin.changed_at == found.origin.last.since
+    assert [one.result for one in found.today] == [
         f"{raw:.12g}",
         f"{raw * 2 + 1:.12g} cm",
         f"{(raw * 2 + 1) * 10:.12g} mm",
         f"{(raw * 2 + 1) * 10:.12g} mm",
     ]
-    assert found.steps[-1].what == "Checked: at most 9e+06"
-    assert found.agrees is False  # nothing was recalculated yet
-    assert found.origin.changed_at is not None
+    assert found.today[-1].what == "Checked: at most 9e+06"
+
+    recalculate(channel)
+
+    after = explain(level, newest(level))
+    assert after.origin is not None
+    assert after.origin.calibration == version
+    assert after.origin.version == after.origin.last
+    assert after.steps == found.today
+    assert (after.agrees, after.today) == (True, ())
 
 
 def test_what_would_be_refused_today_is_told(level: Metric) -> None:
@@ -111,14 +130,17 @@ def test_what_would_be_refused_today_is_told(level: Metric) -> None:
     level.save()
     found = explain(level, newest(level))
     assert found.agrees is False
-    assert found.steps[-1].what == "Would be refused today"
+    assert [one.what for one in found.steps] == ["Read as a number"]
+    assert found.today[-1].what == "Would be refused"
 
 
 def test_a_metric_that_nothing_feeds_any_more_still_has_its_number(level: Metric) -> None:
     reading = newest(level)
     FieldMapping.objects.filter(metric=level).delete()
     found = explain(level, reading)
-    assert (found.origin, found.steps, found.agrees) == (None, [], None)
+    assert found.origin is not None
+    assert found.origin.makes_it
+    assert float(found.origin.raw) == reading.value
 
 
 def test_exactly_the_entry_asked_for_is_found_or_refused(level: Metric) -> None:
@@ -143,6 +165,7 @@ def test_the_api_explains_what_one_may_see(level: Metric) -> None:
     )  # fmt: skip
     assert told["received"]["field"] == "field1"
     assert told["received"]["request"]["lane"] == "live"
+    assert (told["received"]["mapping_version"], told["received"]["mapping_versions"]) == (1, 1)
     assert browser(member).get(path, {"at": "tomorrow"}).status_code == 400
     assert browser(member).get(path, {**asked, "sequence": "x"}).status_code == 400
     assert browser(member).get(path, {**asked, "sequence": 7**15}).status_code == 404
