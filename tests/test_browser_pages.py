@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -97,6 +98,25 @@ def test_a_device_page_draws_its_history_and_goes_on(living: LivingSite, browser
     assert [row["at"] for row in rows] == sorted({row["at"] for row in rows})
     assert page.locator("[data-chart-rows] tr").count() > 1
     assert troubles.loads == 1  # nothing of this took a reload
+    assert troubles.said == []
+
+
+def test_a_file_of_readings_says_how_far_it_is_and_that_it_is_there(
+    living: LivingSite, browser: Browser
+) -> None:
+    page = living.person(browser)
+    troubles = Troubles()
+    troubles.watch(page)
+    page.goto(living.url(living.device("Pump House")))
+    page.select_option(".download-form [name=start]", "1970-01-01")
+    page.select_option(".download-form [name=as]", "xlsx")
+    with page.expect_download() as download:
+        page.click(".download-form button")
+        expect(page.locator("[data-download-words]")).to_have_text(
+            re.compile("Reading|rows, up to|on its way|complete")
+        )
+    assert download.value.path().stat().st_size > 5_000
+    expect(page.locator("[data-download-words]")).to_have_text("Your file is complete.")
     assert troubles.said == []
 
 

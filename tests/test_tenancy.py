@@ -79,6 +79,8 @@ EXPECTED: dict[str, Rule] = {
     "device-latest": of_hill(REFUSED, "uuid"),
     "device-completeness": of_hill(REFUSED, "uuid"),
     "device-export": of_hill(REFUSED, "uuid"),
+    # Notes of a person's own downloads, by names that the person gave: nobody has this one.
+    "download": Rule(nobody=REFUSED, others=GONE, insiders=GONE, args=("uuid",)),
     # A stranger's POST, tried in `test_tenancy_changes`, finds no such device.
     "device-import": Rule(nobody=REFUSED, others="only POST", args=("uuid",)),
     "import-detail": of_hill(REFUSED, "readingimport"),

@@ -6,7 +6,7 @@ from django.urls import path
 
 from devices.readings.api.base import ReadingsView
 from devices.readings.api.charts import MeasuresView, SeriesView, StatesView
-from devices.readings.api.files import ExportView
+from devices.readings.api.files import DownloadView, ExportView
 from devices.readings.api.imports import DeviceImportView, ImportView
 from devices.readings.api.single import DeviceLatestView, HistoriesView, HistoryView, LatestView
 
@@ -20,6 +20,7 @@ urlpatterns = [
     path("devices/<uuid:uuid>/latest/", DeviceLatestView.as_view(), name="device-latest"),
     path("devices/<uuid:uuid>/export/", ExportView.as_view(), name="device-export"),
     path("devices/<uuid:uuid>/import/", DeviceImportView.as_view(), name="device-import"),
+    path("downloads/<uuid:uuid>/", DownloadView.as_view(), name="download"),
     path("imports/<int:pk>/", ImportView.as_view(), name="import-detail"),
     path("histories/", HistoriesView.as_view(), name="histories"),
     path("latest/", LatestView.as_view(), name="latest"),

@@ -23,6 +23,7 @@ from django.test import AsyncClient, Client
 from devices.models import DataType, Device, Membership, Metric
 from devices.readings import paging
 from devices.readings.export import table
+from devices.readings.export import telling as export_telling
 from devices.readings.export.table import ExportRequest
 from devices.readings.keeping import Cut
 from devices.readings.management.commands import export_readings
@@ -238,7 +239,7 @@ def test_the_command_tells_how_far_it_has_come(
     tank: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_readings, "TELL_EVERY_S", -1.0)
-    monkeypatch.setattr(export_readings, "ROWS_BETWEEN", 60)
+    monkeypatch.setattr(export_telling, "ROWS_BETWEEN", 60)
     out = io.StringIO()
     with time_machine.travel(NOW, tick=False):
         call_command("export_readings", f"--device={tank.uuid}", f"--into={tmp_path}", stdout=out)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,13 +14,12 @@ from django.utils.text import slugify
 
 from devices.models import Community, Device
 from devices.readings.export import FORMATS, ExportRequest, table_of
+from devices.readings.export.telling import Reached, telling
 from devices.readings.instants import to_millisecond
 from devices.readings.ranges import BadTime, parse_time
 from devices.readings.samples import RESOLUTIONS, Tier
 
 TELL_EVERY_S = 5.0
-ROWS_BETWEEN = 1_000
-"""So many rows pass before the clock is looked at."""
 
 
 class Command(BaseCommand):
@@ -49,22 +47,15 @@ class Command(BaseCommand):
             wanted = ExportRequest(device, metrics, since, until, Tier(options["tier"]))
             name = f"{slugify(device.name) or 'device'}-{str(device.uuid)[:8]}.{form.suffix}"
             file = options["into"] / name
-            table = table_of(wanted)
-            telling = replace(table, rows=self._telling(name, table.rows))
+            table = telling(table_of(wanted), partial(self._tell, name), TELL_EVERY_S)
             try:
-                size = self._write(file, form.write(telling))
+                size = self._write(file, form.write(table))
             except OSError as error:
                 raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
             self.stdout.write(f"{file}: {size / 1e6:.1f} MB")
 
-    def _telling(self, name: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The same rows, and now and then how far they have come."""
-        told = time.monotonic()
-        for number, row in enumerate(rows, start=1):
-            if number % ROWS_BETWEEN == 0 and time.monotonic() - told > TELL_EVERY_S:
-                told = time.monotonic()
-                self.stdout.write(f"{name}: {number:,} rows, up to {row[0]:%Y-%m-%d %H:%M}")
-            yield row
+    def _tell(self, name: str, reached: Reached) -> None:
+        self.stdout.write(f"{name}: {reached.rows:,} rows, up to {reached.last:%Y-%m-%d %H:%M}")
 
     def _write(self, file: Path, portions: Iterator[bytes]) -> int:
         unfinished = file.with_name(f"{file.name}.unfinished")
