@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -40,6 +42,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         "dispatch": lambda: _recent(pulse.DISPATCH, DISPATCH_LATE_S, "The clock (beat)"),
         "worker": lambda: _recent(pulse.WORKER, WORKER_LATE_S, "The worker"),
     }
+    checks["disk"] = _disk
     if settings.READINGS_ADDRESS is not None:
         checks["readings"] = _readings
     report: dict[str, dict[str, Any]] = {}
@@ -102,6 +105,24 @@ def _redis() -> dict[str, Any]:
     started = time.perf_counter()
     pulse.ping()
     return {"round_trip_ms": round((time.perf_counter() - started) * 1000, 2)}
+
+
+def _disk() -> dict[str, Any]:
+    """The free room where the site keeps its files; where PostgreSQL keeps its own is not seen."""
+    places = {"DATA_DIR": settings.DATA_DIR, "ARCHIVE_DIR": settings.ARCHIVE_DIR}
+    free, name = min((_free_mb(place), name) for name, place in places.items())
+    if free < settings.LEAST_FREE_MB:
+        raise NotReady(
+            f"Only {free:,} MB are free on the disk of {name}: make room before nothing can be "
+            "stored any more."
+        )
+    return {"free_mb": free}
+
+
+def _free_mb(place: Path) -> int:
+    """On the disk of a directory, or of where it will be made."""
+    there = next(one for one in (place, *place.parents) if one.is_dir())
+    return shutil.disk_usage(there).free // 10**6
 
 
 def _recent(name: str, limit_s: float, who: str) -> dict[str, Any]:

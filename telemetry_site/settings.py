@@ -21,6 +21,8 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 # Readings that were dropped by age, where a retention rule says so (docs/retention.md).
 ARCHIVE_DIR = Path(env.str("ARCHIVE_DIR", default=str(DATA_DIR / "archive"))).resolve()
+# /readyz warns below: room for some eight million values of 25 bytes.
+LEAST_FREE_MB = env.int("LEAST_FREE_MB", default=200)
 
 
 def key_from(variable: str, file_name: str) -> str:
@@ -122,7 +124,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
     "axes.middleware.AxesMiddleware",
-    "devices.readings.away.ReadingsAwayMiddleware",
+    "devices.readings.away.OutageMiddleware",
 ]
 
 ROOT_URLCONF = "telemetry_site.urls"

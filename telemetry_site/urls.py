@@ -33,6 +33,7 @@ api = [
     path("", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api"),
 ]
 
+handler500 = "devices.readings.away.failed"
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),

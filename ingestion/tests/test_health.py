@@ -46,9 +46,21 @@ def test_ready_when_everything_works(site: Client) -> None:
     pulse.beat(pulse.WORKER)
     status, checks = ready(site)
     assert status == 200
-    assert set(checks) == {"database", "redis", "dispatch", "worker"}
+    assert set(checks) == {"database", "redis", "dispatch", "worker", "disk"}
+    assert checks["disk"]["free_mb"] > 0
     assert all(part["ok"] for part in checks.values())
     assert checks["dispatch"]["age_s"] < 5
+
+
+def test_a_disk_that_fills_up_is_named_before_it_is_full(site: Client, settings: Any) -> None:
+    settings.LEAST_FREE_MB = 10**12
+    status, checks = ready(site)
+    assert status == 503
+    assert re.fullmatch(
+        r"Only [\d,]+ MB are free on the disk of (DATA|ARCHIVE)_DIR: make room before nothing can "
+        r"be stored any more\.",
+        checks["disk"]["message"],
+    )
 
 
 def test_a_clock_that_never_ticked_is_named(site: Client) -> None:
