@@ -201,7 +201,7 @@ def _held(answers: Sequence[Answer[PollState]]) -> list[Answer[PollState]]:
     held = [one for one in answers if tokens.get(one.row.pk) == one.claim.token]
     for one in answers:
         if tokens.get(one.row.pk) != one.claim.token:
-            log.info("lease_lost", source=one.source.pk)
+            log.debug("lease_lost", source=one.source.pk)
     return held
 
 

@@ -27,12 +27,31 @@ T = TypeVar("T")
 
 SLOT_PATIENCE_S = 5.0
 
+_OUT_OF_TIME = "out of time"
 _OUR_DEFECT = Asked(
     Kind.OURS,
     Outcome.OUR_ERROR,
     "The site itself failed while reading or storing; nothing of this answer was stored, and it is "
     "asked again by itself. The worker's log says why: look for poll_failed.",
 )
+
+
+class _Ending:
+    """Whether this process carries its batches out whole; said when that changes."""
+
+    def __init__(self) -> None:
+        self._why: str | None = None
+
+    def tell(self, given_back: int, why: str) -> None:
+        """How a batch ended: with so many claims given back, for a reason."""
+        if given_back and why != self._why:
+            log.warning("batch_ended_early", given_back=given_back, reason=why)
+        elif not given_back and self._why is not None:
+            log.info("batches_end_well_again")
+        self._why = why if given_back else None
+
+
+_ending = _Ending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +82,7 @@ class Worker:
             for one in claims
             if one.pk in rows and rows[one.pk].claim_token == one.token
         }
-        settled, why = 0, "out of time"
+        settled, why = 0, _OUT_OF_TIME
         try:
             for group in ask_all(self._inquiries(ours, rows, errand), self.equipment, until):
                 answers = [Answer(ours[pk], rows[pk], asked) for pk, asked in group]
@@ -72,8 +91,8 @@ class Worker:
                     del ours[one.claim.pk]
         except (GateUnavailable, DatabaseAway) as error:
             why = str(error)
+        _ending.tell(len(ours), why)
         if ours:
-            log.warning("batch_ended_early", given_back=len(ours), reason=why)
             # Without a database the leases have to expire.
             with suppress(DatabaseError):
                 give_back(errand.rows(), list(ours.values()))
@@ -135,7 +154,7 @@ class Worker:
 
     def _refuse(self, answer: Answer[Row], errand: Errand[Row], error: Exception) -> None:
         if isinstance(error, LeaseLost):
-            log.info("lease_lost", source=answer.source.pk)
+            log.debug("lease_lost", source=answer.source.pk)
         else:
             self._tell_defect(answer, errand, error)
 

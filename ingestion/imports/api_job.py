@@ -19,7 +19,7 @@ from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source, ThingSpeakChannel
 from ingestion import gaps
 from ingestion.gaps import backfill
-from ingestion.imports.report import moment
+from ingestion.imports.report import moment, reason_words
 from ingestion.models import (
     EventKind,
     Gap,
@@ -28,6 +28,7 @@ from ingestion.models import (
     ImportWay,
     Lane,
     PollLog,
+    Rejection,
     SourceEvent,
 )
 from ingestion.polling import Equipment
@@ -189,17 +190,25 @@ def cancelled(job: Job, now: datetime) -> None:
 def _report(job: Job, source: Source, gap: Gap) -> dict[str, Any]:
     since = job.started_at or job.created_at
     log = PollLog.objects.filter(source=source, lane=Lane.BACKFILL, at__gte=since)
-    sums = log.aggregate(
-        requests=Count("pk"), entries=Sum("entries"), new=Sum("readings"), refused=Sum("refused")
-    )
+    sums = log.aggregate(requests=Count("pk"), entries=Sum("entries"), new=Sum("readings"))
+    refused = _refused(source, since, datetime.fromisoformat(job.params["until"]))
     still = gap.state in _UNREAD
     return {
         "Requests": sums["requests"],
         "Entries": sums["entries"] or 0,
         "New readings": sums["new"] or 0,
-        "Newly refused": sums["refused"] or 0,
+        "Newly refused": sum(refused.values()),
+        "Refused": refused,
         "Read back to (UTC)": moment(gap.until) if still else "the beginning",
     }
+
+
+def _refused(source: Source, since: datetime, until: datetime) -> dict[str, int]:
+    """How many refusals of entries up to `until` are new since then, by what was wrong."""
+    rows = Rejection.objects.filter(source=source, received_at__gte=since)
+    of_history = rows.exclude(entry_at__gte=until)
+    counts = of_history.order_by("reason").values_list("reason").annotate(Count("pk"))
+    return {reason_words(reason): count for reason, count in counts}
 
 
 def _note(job: Job, source: Source, found: dict[str, Any], done: int, now: datetime) -> None:

@@ -126,6 +126,20 @@ def test_the_whole_history_comes_and_is_reported(stack: Stack, channel: ThingSpe
     assert "All history was fetched" in SourceEvent.objects.get().text
 
 
+def test_what_was_refused_is_reported_by_what_was_wrong(
+    stack: Stack, channel: ThingSpeakChannel
+) -> None:
+    channel.device.metrics.filter(name="field1").update(maximum=-1_000_000.0)
+    job = api_job.start_import(channel, ENTRIES, None, stack.at).job
+    assert job is not None
+    look(stack, job)
+    stack.read_everything()
+    look(stack, job)
+    assert job.state == JobState.DONE
+    assert job.report["Newly refused"] == ENTRIES
+    assert job.report["Refused"] == {"Out of range": ENTRIES}
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [
