@@ -1,4 +1,6 @@
-"""What is in a backup: one file of JSON lines a table, and a manifest that proves them whole."""
+"""What is in a backup: one file of JSON lines a table, the archive's files, and a manifest that
+proves them whole.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ import base64
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -31,12 +34,18 @@ class BackupUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a backup holds: the migrations its tables stand at, rows and checksum of each table."""
+    """What a backup holds: the migrations its tables stand at, rows and checksum of each table.
+
+    `files` are those of the archive, with their checksums; `lacking` those that it names and that
+    could not be had.
+    """
 
     made_at: str
     migrations: tuple[str, ...]
     rows: dict[str, int]
     checksums: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
     def document(self) -> bytes:
         """The manifest as it is stored."""
@@ -47,6 +56,8 @@ class Contents:
                 "migrations": list(self.migrations),
                 "rows": self.rows,
                 "checksums": self.checksums,
+                "files": self.files,
+                "lacking": list(self.lacking),
             },
             indent=1,
         ).encode()
@@ -66,6 +77,8 @@ class Contents:
                 tuple(stored["migrations"]),
                 dict(stored["rows"]),
                 dict(stored["checksums"]),
+                dict(stored.get("files", {})),
+                tuple(stored.get("lacking", ())),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise BackupUnusable(
@@ -74,26 +87,33 @@ class Contents:
             ) from error
 
     def verify(self, archive: zipfile.ZipFile) -> None:
-        """Raise BackupUnusable when a table is missing or not as it was written."""
-        for table, checksum in self.checksums.items():
-            digest = hashlib.sha256()
-            try:
-                with archive.open(entry_of(table)) as lines:
-                    while portion := lines.read(1 << 20):
-                        digest.update(portion)
-            except (KeyError, zipfile.BadZipFile, EOFError) as error:
-                raise BackupUnusable(_damaged(table)) from error
-            if digest.hexdigest() != checksum:
-                raise BackupUnusable(_damaged(table))
+        """Raise BackupUnusable when a table or file is missing or not as it was written."""
+        parts = {entry_of(table): (table, whole) for table, whole in self.checksums.items()}
+        parts |= {file_entry_of(name): (name, whole) for name, whole in self.files.items()}
+        for entry, (name, whole) in parts.items():
+            if _checksum(archive, entry) != whole:
+                raise BackupUnusable(
+                    f"The backup is damaged: {name} is not as it was written. Take another copy."
+                )
 
 
-def _damaged(table: str) -> str:
-    return f"The backup is damaged: {table} is not as it was written. Take another copy."
+def _checksum(archive: zipfile.ZipFile, entry: str) -> str | None:
+    """SHA-256 of what is stored; None where it cannot be read."""
+    try:
+        with archive.open(entry) as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (KeyError, zipfile.BadZipFile, EOFError, zlib.error):
+        return None
 
 
 def entry_of(table: str) -> str:
     """The name of a table's file."""
     return f"tables/{table}.jsonl"
+
+
+def file_entry_of(name: str) -> str:
+    """The name in the backup of a file of the archive."""
+    return f"archive/{name}"
 
 
 def models_to_keep() -> list[type[Model]]:

@@ -19,6 +19,7 @@ from django.db.models.functions import Greatest
 
 from devices.models import Community, Connection, KeyCheck
 from devices.models.connection import next_revision
+from devices.readings.backup.archived import restore_files
 from devices.readings.backup.contents import (
     BackupUnusable,
     Contents,
@@ -43,7 +44,8 @@ def restore(
 
     The site's other processes should be stopped: they would go on with what they remember. Raises
     BackupUnusable (damaged, of another version, or this site is not empty and not to be replaced)
-    and KeyMismatch (the encryption key is not the one of the backup): then nothing is changed.
+    and KeyMismatch (the encryption key is not the one of the backup): then nothing is changed,
+    but for files of the archive that were not there and that nothing names.
     """
     try:
         with zipfile.ZipFile(source) as archive:
@@ -51,6 +53,7 @@ def restore(
             _refuse_other_versions(contents)
             _refuse_readings_elsewhere(contents)
             contents.verify(archive)
+            restore_files(archive, contents)
             with transaction.atomic():
                 remembered = _remembered()
                 governing = Connection.objects.newest_revision()

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection, connections
 from django.db.models import Model
 
+from devices.readings.backup.archived import write_files
 from devices.readings.backup.contents import (
     MANIFEST,
     Contents,
@@ -39,8 +40,16 @@ _BEGIN = {
 }
 
 
-def write_backup(target: Path, now: datetime, tell: Told = lambda table, rows: None) -> Contents:
+def write_backup(
+    target: Path,
+    now: datetime,
+    tell: Told = lambda table, rows: None,
+    *,
+    with_archive: bool = True,
+) -> Contents:
     """Write everything to `target`; `tell` hears of each table when it is done.
+
+    Without the archive, its files are only named.
 
     All tables are of one moment, whatever is written meanwhile; nobody has to wait. The file
     holds encrypted credentials and password hashes: only its owner may read it. It appears under
@@ -51,7 +60,7 @@ def write_backup(target: Path, now: datetime, tell: Told = lambda table, rows: N
     try:
         with os.fdopen(handle, "wb") as file, _one_moment() as alias:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                contents = _write(archive, alias, now, tell)
+                contents = _write(archive, alias, now, tell, with_archive=with_archive)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(target)
@@ -75,14 +84,18 @@ def _one_moment() -> Iterator[str]:
         del connections[_ALIAS]
 
 
-def _write(archive: zipfile.ZipFile, alias: str, now: datetime, tell: Told) -> Contents:
+def _write(
+    archive: zipfile.ZipFile, alias: str, now: datetime, tell: Told, *, with_archive: bool
+) -> Contents:
     rows: dict[str, int] = {}
     checksums: dict[str, str] = {}
     for model in models_to_keep():
         table = model._meta.db_table
         rows[table], checksums[table] = _write_table(archive, model, alias)
         tell(table, rows[table])
-    contents = Contents(now.isoformat(), applied_migrations(alias), rows, checksums)
+    files, lacking = write_files(archive, alias) if with_archive else ({}, [])
+    migrations = applied_migrations(alias)
+    contents = Contents(now.isoformat(), migrations, rows, checksums, files, tuple(lacking))
     archive.writestr(MANIFEST, contents.document())
     return contents
 

@@ -272,16 +272,6 @@ def test_the_archive_by_rules_and_its_page(
         assert month in page()
 
 
-def test_a_backup_says_what_it_does_not_hold(
-    shared_database: None, store: ReadingStore, tmp_path: Path
-) -> None:
-    fill(store, network())
-    drop(store)
-    said = StringIO()
-    call_command("backup", str(tmp_path / "copy.zip"), stdout=said, stderr=said)
-    assert f"Copy {files.directory()} too" in said.getvalue()
-
-
 def test_what_a_chart_reads_of_a_year_is_not_every_file(store: ReadingStore) -> None:
     """A file of a metric that said nothing in it is not opened: others may be damaged."""
     first, second = network(), network()

@@ -24,6 +24,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Where to."""
         parser.add_argument("file", nargs="?", help="default: telemetry-DATE-TIME.zip")
+        parser.add_argument(
+            "--without-archive",
+            action="store_true",
+            help="only name the files of archived readings: you copy ARCHIVE_DIR yourself",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write, and tell of each table."""
@@ -32,7 +37,9 @@ class Command(BaseCommand):
         if target.exists():
             raise CommandError(f"{target} is there already. Name another file.")
         try:
-            contents = write_backup(target, now, self._tell)
+            contents = write_backup(
+                target, now, self._tell, with_archive=not options["without_archive"]
+            )
         except OSError as error:
             raise CommandError(
                 f"{target} cannot be written: {error.strerror or error}. Nothing was left behind."
@@ -40,8 +47,10 @@ class Command(BaseCommand):
         size = target.stat().st_size / 1e6
         total = sum(contents.rows.values())
         self.stdout.write(f"{target}: {total:,} rows of {len(contents.rows)} tables, {size:.1f} MB")
+        if contents.files:
+            self.stdout.write(f"With {len(contents.files)} files of archived readings.")
         archive = holdings()
-        if archive.months:
+        if archive.months and options["without_archive"]:
             self.stdout.write(
                 f"Copy {archive.directory} too ({archive.size / 1e6:.1f} MB of archived readings): "
                 "the backup names its files and does not hold them."
@@ -50,6 +59,12 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"Not in it: readings, entries as received and rollups. They are in "
                 f"{settings.READINGS_ADDRESS}, which makes its own backup: see docs/scale.md."
+            )
+        if contents.lacking:
+            raise CommandError(
+                f"{target} was written, but without {len(contents.lacking)} of the archive's "
+                f"files, which are missing or damaged: {', '.join(contents.lacking)}. Put them "
+                f"back into {archive.directory} from an earlier backup, and make another one."
             )
 
     def _tell(self, table: str, rows: int) -> None:

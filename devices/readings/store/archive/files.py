@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from django.conf import settings
 
@@ -83,6 +84,20 @@ def publish(unfinished: Path, month: str) -> tuple[str, str]:
     _sync(target.parent)
     _sync(directory())
     return name, checksum
+
+
+def place(content: IO[bytes], name: str) -> None:
+    """Put a file that was in an archive of ours before into this one, under its name."""
+    target = path_of(name)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with workplace() as folder:
+        unfinished = folder / "restored.parquet"
+        with unfinished.open("wb") as copy:
+            shutil.copyfileobj(content, copy, 1 << 20)
+        unfinished.chmod(0o600)
+        _sync(unfinished)
+        unfinished.replace(target)
+    _sync(target.parent)
 
 
 def checksum_of(file: Path) -> str:
