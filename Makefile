@@ -61,9 +61,9 @@ test-outgrown:
 		echo "== what is written, on ClickHouse beside PostgreSQL =="; \
 		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" TEST_READINGS_URL=chdb $(PYTEST) $(SPREAD) \
 			-m 'database and not browser' --junitxml="$$TEST_REPORTS/outgrown.xml" \
-			$(addprefix devices/readings/tests/test_,concurrency.py clickhouse_undone.py \
-			correcting.py correcting_together.py newest.py received.py retention.py rollups.py \
-			writing.py); \
+			$(addprefix devices/readings/tests/test_,backup.py backup_clickhouse.py \
+			concurrency.py clickhouse_undone.py correcting.py correcting_together.py newest.py \
+			received.py retention.py rollups.py writing.py); \
 	fi
 
 # Its own report, beside the table at the end: one JSON object a line.

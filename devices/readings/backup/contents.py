@@ -37,7 +37,7 @@ class Contents:
     """What a backup holds: the migrations its tables stand at, rows and checksum of each table.
 
     `files` are those of the archive, with their checksums; `lacking` those that it names and that
-    could not be had.
+    could not be had. `elsewhere`: the big tables were read from ClickHouse.
     """
 
     made_at: str
@@ -46,6 +46,7 @@ class Contents:
     checksums: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
+    elsewhere: bool = False
 
     def document(self) -> bytes:
         """The manifest as it is stored."""
@@ -58,6 +59,7 @@ class Contents:
                 "checksums": self.checksums,
                 "files": self.files,
                 "lacking": list(self.lacking),
+                "elsewhere": self.elsewhere,
             },
             indent=1,
         ).encode()
@@ -79,6 +81,7 @@ class Contents:
                 dict(stored["checksums"]),
                 dict(stored.get("files", {})),
                 tuple(stored.get("lacking", ())),
+                bool(stored.get("elsewhere")),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise BackupUnusable(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -29,9 +30,11 @@ from devices.readings.backup.contents import (
     rows_of,
     stored,
 )
+from devices.readings.backup.elsewhere import Loading, loading, server_of_site
 from devices.readings.backup.writing import PORTION, Told
 from devices.readings.models import Watermark
-from devices.readings.store import make_room
+from devices.readings.store import make_room, store_at
+from devices.readings.store.newest import hand_over
 from devices.readings.store.tables import ROWS
 
 Row = Sequence[Any]
@@ -54,17 +57,21 @@ def restore(
             _refuse_readings_elsewhere(contents)
             contents.verify(archive)
             restore_files(archive, contents)
-            with transaction.atomic():
+            with _loading(contents) as loaded, transaction.atomic():
                 remembered = _remembered()
                 governing = Connection.objects.newest_revision()
                 _empty(replace=replace)
                 for model in models_to_keep():
                     table = model._meta.db_table
-                    tell(table, _fill(model, archive, contents.rows[table]))
+                    tell(table, _fill(model, archive, contents.rows[table], loaded))
                 _go_on_numbering()
                 _let_forget(remembered)
                 _let_govern(governing)
                 KeyCheck.verify()
+                if loaded is not None:
+                    loaded.take_place()
+                elif contents.elsewhere:
+                    hand_over(store_at(None).engine, exact=False)
     except zipfile.BadZipFile as error:
         raise BackupUnusable("This file is no backup: it is not a whole ZIP archive.") from error
     return contents
@@ -95,11 +102,27 @@ def _refuse_other_versions(contents: Contents) -> None:
 
 
 def _refuse_readings_elsewhere(contents: Contents) -> None:
-    if settings.READINGS_ADDRESS is not None and contents.rows.get(ROWS.name):
+    if settings.READINGS_ADDRESS is None or not contents.rows.get(ROWS.name):
+        return
+    if not contents.elsewhere or server_of_site() is None:
         raise BackupUnusable(
             "The backup holds readings, and this site keeps its own elsewhere (READINGS_URL). "
             "Restore without READINGS_URL, then move them: docs/scale.md says how."
         )
+
+
+@contextmanager
+def _loading(contents: Contents) -> Iterator[Loading | None]:
+    """The way into ClickHouse, for a backup that came from there; None: all goes into the database.
+
+    A backup of a cluster's books alone leaves the cluster's rows alone.
+    """
+    server = server_of_site() if contents.elsewhere else None
+    if server is None:
+        yield None
+        return
+    with loading(server) as loaded:
+        yield loaded
 
 
 def _empty(*, replace: bool) -> None:
@@ -115,29 +138,38 @@ def _empty(*, replace: bool) -> None:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
 
 
-def _fill(model: type[Model], archive: zipfile.ZipFile, expected: int) -> int:
+def _fill(
+    model: type[Model], archive: zipfile.ZipFile, expected: int, loaded: Loading | None
+) -> int:
     """Insert a table's rows in portions; how many there were."""
-    columns = columns_of(model)
-    fields = columns.values()
     table = model._meta.db_table
-    names = ", ".join(map(connection.ops.quote_name, columns))
-    places = ", ".join(["%s"] * len(columns))
-    insert = f"INSERT INTO {connection.ops.quote_name(table)} ({names}) VALUES ({places})"
     count = 0
     for portion in _portions(rows_of(archive, table)):
-        _make_room(model, portion)
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                insert,
-                [
-                    [stored(field, value) for field, value in zip(fields, row, strict=True)]
-                    for row in portion
-                ],
-            )
+        if loaded is not None and loaded.has(table):
+            loaded.add(table, list(columns_of(model)), portion)
+        else:
+            _insert(model, portion)
         count += len(portion)
     if count != expected:
         raise BackupUnusable(f"{table} holds {count} rows and should hold {expected}.")
     return count
+
+
+def _insert(model: type[Model], rows: Sequence[Row]) -> None:
+    _make_room(model, rows)
+    columns = columns_of(model)
+    fields = columns.values()
+    names = ", ".join(map(connection.ops.quote_name, columns))
+    places = ", ".join(["%s"] * len(columns))
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {table} ({names}) VALUES ({places})",
+            [
+                [stored(field, value) for field, value in zip(fields, row, strict=True)]
+                for row in rows
+            ],
+        )
 
 
 def _portions(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -8,10 +8,10 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, connections
 from django.db.models import Model
@@ -26,18 +26,31 @@ from devices.readings.backup.contents import (
     models_to_keep,
     plain,
 )
+from devices.readings.backup.elsewhere import Copies, copies, server_of_site
+from devices.readings.moving.move import writers_held
+from devices.readings.store import store_at
 
 PORTION = 10_000
 _ALIAS = "backup"
 Told = Callable[[str, int], object]
+_FIX = "SELECT 1 FROM readings_watermark"
+"""The first look fixes the moment."""
 _BEGIN = {
     "postgresql": (
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         # Before the moment is fixed: nobody may put a sorted copy in a month's place after it.
         "LOCK TABLE readings_row, readings_textvalue IN ACCESS SHARE MODE",
+        _FIX,
     ),
-    "sqlite": ("BEGIN DEFERRED",),
+    "sqlite": ("BEGIN DEFERRED", _FIX),
 }
+
+
+class Moment(NamedTuple):
+    """The site at one moment: a connection that sees it, and the tables that are elsewhere."""
+
+    alias: str
+    copies: Copies | None
 
 
 def write_backup(
@@ -58,9 +71,9 @@ def write_backup(
     handle, name = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)
     unfinished = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file, _one_moment() as alias:
+        with os.fdopen(handle, "wb") as file, _one_moment() as moment:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                contents = _write(archive, alias, now, tell, with_archive=with_archive)
+                contents = _write(archive, moment, now, tell, with_archive=with_archive)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(target)
@@ -70,7 +83,23 @@ def write_backup(
 
 
 @contextmanager
-def _one_moment() -> Iterator[str]:
+def _one_moment() -> Iterator[Moment]:
+    """The site as it is now, until the end. Where readings are elsewhere, writers wait until both
+    stand still, for a moment.
+    """
+    with ExitStack() as made:
+        server = server_of_site()
+        if server is None:
+            yield Moment(made.enter_context(_connection()), None)
+            return
+        with writers_held(store_at(None).engine):
+            alias = made.enter_context(_connection())
+            copied = made.enter_context(copies(server))
+        yield Moment(alias, copied)
+
+
+@contextmanager
+def _connection() -> Iterator[str]:
     """A connection of its own that sees the database as it is now, until the end."""
     own = connection.copy(_ALIAS)
     connections[_ALIAS] = own
@@ -85,27 +114,33 @@ def _one_moment() -> Iterator[str]:
 
 
 def _write(
-    archive: zipfile.ZipFile, alias: str, now: datetime, tell: Told, *, with_archive: bool
+    archive: zipfile.ZipFile, moment: Moment, now: datetime, tell: Told, *, with_archive: bool
 ) -> Contents:
     rows: dict[str, int] = {}
     checksums: dict[str, str] = {}
     for model in models_to_keep():
         table = model._meta.db_table
-        rows[table], checksums[table] = _write_table(archive, model, alias)
+        rows[table], checksums[table] = _write_table(archive, model, moment)
         tell(table, rows[table])
-    files, lacking = write_files(archive, alias) if with_archive else ({}, [])
-    migrations = applied_migrations(alias)
-    contents = Contents(now.isoformat(), migrations, rows, checksums, files, tuple(lacking))
+    files, lacking = write_files(archive, moment.alias) if with_archive else ({}, [])
+    contents = Contents(
+        now.isoformat(),
+        applied_migrations(moment.alias),
+        rows,
+        checksums,
+        files,
+        tuple(lacking),
+        elsewhere=moment.copies is not None,
+    )
     archive.writestr(MANIFEST, contents.document())
     return contents
 
 
-def _write_table(archive: zipfile.ZipFile, model: type[Model], alias: str) -> tuple[int, str]:
-    names = [field.attname for field in columns_of(model).values()]
+def _write_table(archive: zipfile.ZipFile, model: type[Model], moment: Moment) -> tuple[int, str]:
     digest = hashlib.sha256()
     count = 0
     with archive.open(entry_of(model._meta.db_table), "w", force_zip64=True) as lines:
-        for row in _rows(model, names, alias):
+        for row in _rows(model, moment):
             line = json.dumps([plain(value) for value in row], separators=(",", ":")).encode()
             lines.write(line + b"\n")
             digest.update(line + b"\n")
@@ -113,6 +148,10 @@ def _write_table(archive: zipfile.ZipFile, model: type[Model], alias: str) -> tu
     return count, digest.hexdigest()
 
 
-def _rows(model: type[Model], names: list[str], alias: str) -> Iterator[tuple[Any, ...]]:
-    rows = model._base_manager.using(alias).order_by().values_list(*names)
+def _rows(model: type[Model], moment: Moment) -> Iterator[tuple[Any, ...]]:
+    columns, table = columns_of(model), model._meta.db_table
+    if moment.copies is not None and moment.copies.has(table):
+        return moment.copies.rows(table, list(columns))
+    names = [field.attname for field in columns.values()]
+    rows = model._base_manager.using(moment.alias).order_by().values_list(*names)
     return rows.iterator(chunk_size=PORTION)

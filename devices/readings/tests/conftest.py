@@ -16,8 +16,7 @@ collect_ignore = [
         if on_postgresql and not on_clickhouse
         else ["test_arrays.py", "test_ordering.py", "test_partitions.py"]
     ),
-    # A backup is of the database; docs/scale.md says how ClickHouse makes its own.
-    *(["test_backup.py"] if on_clickhouse else ["test_clickhouse_undone.py"]),
+    *([] if on_clickhouse else ["test_clickhouse_undone.py", "test_backup_clickhouse.py"]),
 ]
 
 

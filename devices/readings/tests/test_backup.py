@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 import threading
 import zipfile
+from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Model
 from encrypted_model_fields import fields
 
 from devices.models import Community, Connection, DataType, KeyCheck, Membership, Metric
 from devices.models.key_check import KeyMismatch
 from devices.readings.backup import BackupUnusable, check, restore, write_backup
 from devices.readings.backup.contents import MANIFEST, columns_of, models_to_keep, plain
+from devices.readings.backup.elsewhere import Copies, copies, server_of_site
 from devices.readings.samples import Received, Sample
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes, source
@@ -38,19 +42,23 @@ COUNTED_UP = {"slots_gone", "revision"}
 
 def everything() -> dict[str, list[Any]]:
     """Every row of every table, as a backup would hold them, but for what is only counted up."""
-    return {
-        model._meta.db_table: sorted(
-            repr([plain(value) for value in row])
-            for row in model._base_manager.values_list(
-                *(
-                    field.attname
-                    for field in columns_of(model).values()
-                    if field.attname not in COUNTED_UP
-                )
+    with ExitStack() as made:
+        server = server_of_site()
+        elsewhere = made.enter_context(copies(server)) if server else None
+        return {
+            model._meta.db_table: sorted(
+                repr([plain(value) for value in row]) for row in rows_of(model, elsewhere)
             )
-        )
-        for model in models_to_keep()
-    }
+            for model in models_to_keep()
+        }
+
+
+def rows_of(model: type[Model], elsewhere: Copies | None) -> Iterable[Any]:
+    columns = columns_of(model)
+    if elsewhere is not None and elsewhere.has(model._meta.db_table):
+        return elsewhere.rows(model._meta.db_table, list(columns))
+    names = [one.attname for one in columns.values() if one.attname not in COUNTED_UP]
+    return model._base_manager.values_list(*names)
 
 
 @pytest.fixture
@@ -133,6 +141,35 @@ def test_a_backup_is_of_one_moment_whatever_is_written_meanwhile(
 
     assert Community.objects.filter(name="Late").exists()
     restore(file, replace=True)
+    assert everything() == before
+
+
+def test_readings_that_come_meanwhile_are_none_of_it(
+    network: None, tmp_path: Path, store: ReadingStore
+) -> None:
+    """A new one, and a late one in an hour that is rolled up."""
+    level = Metric.objects.earliest("pk")
+    said: list[str] = []
+
+    def say() -> None:
+        for at in (minutes(NOW, 7), minutes(START, 7)):
+            store.write([Sample(level.device_id, at, 777, {level.pk: 7.0})])
+        connection.close()
+
+    def disturb(table: str, rows: int) -> None:
+        if not said:
+            writer = threading.Thread(target=say)
+            writer.start()
+            writer.join()
+        said.append(table)
+
+    before, file = everything(), tmp_path / "site.zip"
+    write_backup(file, NOW, disturb)
+    assert store.latest([level.pk])[level.pk].value == 7.0
+
+    restore(file, replace=True)
+    assert everything() == before
+    store.roll_up(NOW)
     assert everything() == before
 
 

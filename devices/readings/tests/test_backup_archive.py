@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -133,4 +134,4 @@ def test_a_backup_whose_files_are_not_what_was_written_changes_nothing(
 
 def _renamed(contents: Contents, name: str, other: str) -> Contents:
     held = {other if one == name else one: whole for one, whole in contents.files.items()}
-    return Contents(contents.made_at, contents.migrations, contents.rows, contents.checksums, held)
+    return replace(contents, files=held)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 from django.utils import timezone
 
 from devices.readings.archiving import holdings
@@ -44,6 +45,8 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{target} cannot be written: {error.strerror or error}. Nothing was left behind."
             ) from error
+        except OperationalError as error:
+            raise CommandError(f"{str(error).strip()} Nothing was left behind.") from error
         size = target.stat().st_size / 1e6
         total = sum(contents.rows.values())
         self.stdout.write(f"{target}: {total:,} rows of {len(contents.rows)} tables, {size:.1f} MB")
@@ -55,7 +58,7 @@ class Command(BaseCommand):
                 f"Copy {archive.directory} too ({archive.size / 1e6:.1f} MB of archived readings): "
                 "the backup names its files and does not hold them."
             )
-        if settings.READINGS_ADDRESS is not None:
+        if settings.READINGS_ADDRESS is not None and not contents.elsewhere:
             self.stdout.write(
                 f"Not in it: readings, entries as received and rollups. They are in "
                 f"{settings.READINGS_ADDRESS}, which makes its own backup: see docs/scale.md."

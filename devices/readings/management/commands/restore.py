@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from devices.models.key_check import KeyMismatch
 from devices.readings.backup import BackupUnusable, check, restore
@@ -34,6 +35,8 @@ class Command(BaseCommand):
                 contents = restore(options["file"], replace=options["replace"], tell=self._tell)
         except (BackupUnusable, KeyMismatch) as error:
             raise CommandError(str(error)) from error
+        except OperationalError as error:
+            raise CommandError(f"{str(error).strip()} Nothing was changed.") from error
         except OSError as error:
             raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from error
         done = "is whole" if options["check"] else "was restored"

@@ -76,13 +76,20 @@ class Server:
         with self._explained():
             client.command(sql)
 
-    def insert(self, table: str, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
-        """Insert rows given as columns, all of them or none."""
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        values: Sequence[Sequence[Any]],
+        *,
+        into: str = "",
+    ) -> None:
+        """Insert rows given as columns, all of them or none; or `into` one like our table."""
         types = TYPES[table]
         client = self.client()
         with self._explained():
             client.insert(
-                table,
+                into or table,
                 values,
                 column_names=columns,
                 column_type_names=[types[column] for column in columns],
