@@ -57,6 +57,8 @@ class Going:
     steps: tuple[Step, ...]
     soon: bool
     """Whether the last of it goes within SOON."""
+    received: int
+    """Bytes that its entries as received take up; they go with the last readings."""
 
     @property
     def rows(self) -> str:
@@ -82,6 +84,10 @@ class Outlook:
     """Bytes that become free within SOON."""
     holds: int
     """Bytes that all readings take up."""
+    received: int
+    """Bytes that all entries as received take up."""
+    received_stay: bool
+    """Whether these stay for ever, because some device keeps its readings so long."""
     believed: datetime | None
     """What time it is taken to be, where the server's clock is not believed; None: it is."""
 
@@ -152,15 +158,18 @@ def effective_from(rules: Rules, now: datetime) -> datetime | None:
 
 def outlook(now: datetime) -> Outlook:
     """What goes, when, and how much disk that frees; changes nothing."""
-    rules = _rules()
+    rules, store = _rules(), get_store()
     today = believed(now)
     effective = effective_from(rules, now)
-    gone = _gone(_governed(rules))
+    governed = _governed(rules)
+    gone = _gone(governed)
+    received = {one.begins: one.size for one in store.received_volumes()}
+    stay = not _all_let_go(governed)
     months = tuple(
         going
-        for volume in get_store().volumes()
+        for volume in store.volumes()
         if volume.begins <= now  # months made ahead are empty
-        and (going := _going(volume, gone, effective or today, today)) is not None
+        and (going := _going(volume, received, gone, effective or today, today)) is not None
     )
     return Outlook(
         effective=effective,
@@ -170,10 +179,18 @@ def outlook(now: datetime) -> Outlook:
             for rule in gone
             if rule.hours_days is not None
         ),
-        frees=sum(one.volume.size for one in months if one.soon),
+        frees=sum(one.volume.size + (0 if stay else one.received) for one in months if one.soon),
         holds=sum(one.volume.size for one in months),
+        received=sum(received.values()),
+        received_stay=stay,
         believed=today if today < now else None,
     )
+
+
+def _all_let_go(governed: Mapping[int, RetentionRule]) -> bool:
+    """Whether every device lets its readings go some day."""
+    patient = any(rule.readings_days is None for rule in governed.values())
+    return not patient and Device.objects.count() == len(governed)
 
 
 def _gone(governed: Mapping[int, RetentionRule]) -> dict[RetentionRule, datetime]:
@@ -187,7 +204,11 @@ def _gone(governed: Mapping[int, RetentionRule]) -> dict[RetentionRule, datetime
 
 
 def _going(
-    volume: Volume, gone: Mapping[RetentionRule, datetime], earliest: datetime, now: datetime
+    volume: Volume,
+    received: Mapping[datetime, int],
+    gone: Mapping[RetentionRule, datetime],
+    earliest: datetime,
+    now: datetime,
 ) -> Going | None:
     """A month's steps still to come; None when there are none."""
     days: dict[tuple[date | None, bool], RetentionRule] = {}
@@ -206,7 +227,8 @@ def _going(
         for day, archive in ordered
     )
     last = steps[-1].on
-    return Going(volume, steps, last is not None and last <= (now + SOON).date())
+    soon = last is not None and last <= (now + SOON).date()
+    return Going(volume, steps, soon, received.get(volume.begins, 0))
 
 
 def _rules() -> Rules:

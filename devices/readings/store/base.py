@@ -177,6 +177,9 @@ class ReadingStore(Protocol):
         them, else by what a row usually takes.
         """
 
+    def received_volumes(self) -> Sequence[Volume]:
+        """The same of entries as received."""
+
     def drops_whole_months(self) -> bool:
         """Whether readings go a month at a time and their disk is free at once."""
 

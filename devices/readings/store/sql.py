@@ -41,7 +41,7 @@ from devices.readings.store import (
 )
 from devices.readings.store.engine import Engine
 from devices.readings.store.latest import latest
-from devices.readings.store.tables import ROWS, TEXTS
+from devices.readings.store.tables import RECEIVED, ROWS, TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,10 @@ class SqlStore:
     def volumes(self) -> Sequence[Volume]:
         """What the readings of each month take up."""
         return self.engine.volumes([ROWS, TEXTS])
+
+    def received_volumes(self) -> Sequence[Volume]:
+        """What the entries as received of each month take up."""
+        return self.engine.volumes([RECEIVED])
 
     def drops_whole_months(self) -> bool:
         """Whether readings go a month at a time."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.core.checks import Tags, run_checks
 from django.db import connection, transaction
 
@@ -20,15 +19,14 @@ from devices.readings.store import ReadingStore, get_store, inserting, partition
 from devices.readings.store.partitions import Month, existing, month_of
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Table
 from devices.readings.tests.network import FAR, START, device, metrics
-from devices.readings.tests.test_retention import DAYS, JANUARY, NOW, daily
+from devices.readings.tests.retained import DAYS, JANUARY, NOW, afterwards, daily
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def afterwards() -> Iterator[None]:
-    """The clock stands after everything that is written here."""
-    with time_machine.travel(NOW, tick=False):
+def clock() -> Iterator[None]:
+    with afterwards():
         yield
 
 
