@@ -63,7 +63,7 @@ test-outgrown:
 			-m 'database and not browser' --junitxml="$$TEST_REPORTS/outgrown.xml" \
 			$(addprefix devices/readings/tests/test_,backup.py backup_clickhouse.py \
 			concurrency.py clickhouse_undone.py correcting.py correcting_together.py newest.py \
-			received.py retention.py rollups.py writing.py); \
+			received.py retention.py retention_clock.py rollups.py writing.py); \
 	fi
 
 # Its own report, beside the table at the end: one JSON object a line.

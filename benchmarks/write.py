@@ -14,6 +14,7 @@ from benchmarks.report import Figure
 from devices.models import Community, Device, DeviceType, Metric
 from devices.readings.samples import Received, Sample
 from devices.readings.store import get_store
+from devices.readings.store.engine import Engine
 from devices.readings.store.gathering import gather
 from devices.readings.store.postgresql import PostgresqlEngine
 from devices.readings.store.tables import ROWS
@@ -46,7 +47,7 @@ def run() -> Iterator[Figure]:
             samples = list(new_samples(metrics, round_, batch, 1))
             full.append(_full(samples, batch))
             samples = list(new_samples(metrics, round_, batch, 2))
-            rows.append(_rows_rate(samples, batch))
+            rows.append(rows_rate(PostgresqlEngine(), samples, batch))
         limit = median(raw[1:])
         for what, taken, least in (
             ("rows", rows, at_least),
@@ -132,9 +133,8 @@ def ours_rate(samples: Sequence[Sample], batch: int) -> float:
     return len(samples) / (time.perf_counter() - started)
 
 
-def _rows_rate(samples: Sequence[Sample], batch: int) -> float:
+def rows_rate(engine: Engine, samples: Sequence[Sample], batch: int) -> float:
     """Rows a second of the part of the store's write that is about rows."""
-    engine = PostgresqlEngine()
     started = time.perf_counter()
     for start in range(0, len(samples), batch):
         with transaction.atomic():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +16,9 @@ from devices.readings.store.tables import ORIGINS, Key, Record, Records
 
 Placed = tuple[Shape, Sample] | tuple[None, Record]
 """What stands behind a row's key: a usual sample, all numbers of one stream, or a whole record."""
+Arrange = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+Column = Sequence[Any] | None
+"""A value for each row; None: no row has one."""
 
 
 def row_of(key: Key, placed: Placed) -> Record:
@@ -24,6 +28,44 @@ def row_of(key: Key, placed: Placed) -> Record:
     shape, sample = placed
     values = shape.arrange((None, *sample.values.values()))
     return (*key, ORIGINS[sample.origin], 0, *values)
+
+
+def columns_of(records: Records[Placed], keys: Sequence[Key]) -> Iterator[list[Column]]:
+    """The records of these keys as columns (*key, origin, revised, v1 … v8), in several parts.
+
+    Rows of a part are built alike: their columns are put into slots as a row's values would be.
+    """
+    placed = list(map(records.behind.__getitem__, keys))
+    for arrange, (some, behind) in _alike(keys, placed).items():
+        parts = [[key[place] for key in some] for place in range(3)]
+        if arrange is None:
+            yield [*parts, *zip(*behind, strict=True)]
+            continue
+        samples: list[Sample] = behind
+        flat = list(chain.from_iterable([sample.values.values() for sample in samples]))
+        width = len(samples[0].values)
+        values = [flat[place::width] for place in range(width)]
+        origins = [ORIGINS[sample.origin] for sample in samples]
+        yield [*parts, origins, [0] * len(some), *arrange((None, *values))]
+
+
+def _alike(
+    keys: Sequence[Key], placed: Sequence[Placed]
+) -> dict[Arrange | None, tuple[Sequence[Key], list[Any]]]:
+    """Keys and what stands behind them, by how their rows are built; None: whole records."""
+    shapes = list(map(itemgetter(0), placed))
+    behind = list(map(itemgetter(1), placed))
+    builds: dict[Shape | None, Arrange | None] = {
+        shape: shape and shape.arrange for shape in set(shapes)
+    }
+    if len(set(builds.values())) == 1:
+        return {builds[shapes[0]]: (keys, behind)}
+    alike: dict[Arrange | None, tuple[list[Key], list[Any]]] = {}
+    for key, shape, one in zip(keys, shapes, behind, strict=True):
+        some, theirs = alike.setdefault(builds[shape], ([], []))
+        some.append(key)
+        theirs.append(one)
+    return {**alike}
 
 
 def filled_of(record: Sequence[Any]) -> int:

@@ -96,6 +96,12 @@ class Server:
                 column_oriented=True,
             )
 
+    def insert_blocks(self, table: str, columns: Sequence[str], blocks: Sequence[bytes]) -> None:
+        """Insert rows in Native format (`native`), all of them or none."""
+        client = self.client()
+        with self._explained():
+            client.raw_insert(table, columns, b"".join(blocks), fmt="Native")
+
     def close(self) -> None:
         """Let go of the connection; the next question opens one."""
         with self._lock:

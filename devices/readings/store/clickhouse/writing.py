@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from devices.readings.instants import to_ms
+from devices.readings.store.batch import Placed, columns_of
 from devices.readings.store.clickhouse.literals import listed, relation
+from devices.readings.store.clickhouse.native import block
 from devices.readings.store.clickhouse.schema import TYPES, VERSION
 from devices.readings.store.clickhouse.server import Server
-from devices.readings.store.tables import NUMBERS, ROWS, Key, Record, Table, whole
+from devices.readings.store.tables import NUMBERS, ROWS, Key, Record, Records, Table, whole
 
+_DENSE = 2
 _INSTANTS = frozenset({"at", "arrived_at"})
 
 
@@ -40,26 +43,46 @@ def insert_missing(
 ) -> dict[Key, Record]:
     """Insert the records that are not there; the stored values of those that are."""
     near = _near(server, table, keys)
-    known = stored(server, table, [key for key in keys if key[0] in near])
-    missing = list(whole(records, [key for key in keys if key not in known]))
-    if missing:
-        put(server, table, missing, [1] * len(missing))
+    known = stored(server, table, [key for key in keys if key[0] in near]) if near else {}
+    missing = [key for key in keys if key not in known] if known else keys
+    if missing and isinstance(records, Records) and table is ROWS:
+        _put_new(server, records, missing)
+    elif missing:
+        put(server, table, list(whole(records, missing)), [1] * len(missing))
     return known
 
 
+def _put_new(server: Server, records: Records[Placed], keys: Sequence[Key]) -> None:
+    """Insert rows that are not there: column by column, those together that are built alike."""
+    known, types = _Milliseconds(), TYPES[ROWS.name]
+    names = (*ROWS.columns, VERSION)
+    blocks = []
+    for owners, instants, *rest in columns_of(records, keys):
+        at = [known[one] for one in instants or ()]
+        columns = (owners, at, *rest, [1] * len(at))
+        described = [(name, types[name], one) for name, one in zip(names, columns, strict=True)]
+        blocks.append(block(described, len(at)))
+    server.insert_blocks(ROWS.name, names, blocks)
+
+
 def _near(server: Server, table: Table, keys: Sequence[Key]) -> set[int]:
-    """The owners who have anything between the first and the last key: most have nothing."""
+    """Owners who have anything between the first and the last key: most have nothing."""
     known = _Milliseconds()
     instants = [known[at] for at in {at for _, at, _ in keys}]
-    owner = table.key[0]
-    return {
-        one
-        for (one,) in server.rows(
-            f"SELECT DISTINCT {owner} FROM {table.name} "
-            f"WHERE {owner} IN {listed(sorted({key[0] for key in keys}))} "
-            f"AND at >= {min(instants)} AND at <= {max(instants)}"
-        )
-    }
+    rows = server.rows(
+        f"SELECT DISTINCT {table.key[0]} FROM {table.name} "
+        f"WHERE {_among(table.key[0], {key[0] for key in keys})} "
+        f"AND at >= {min(instants)} AND at <= {max(instants)}"
+    )
+    return {one for (one,) in rows}
+
+
+def _among(column: str, owners: set[int]) -> str:
+    """Rows of these owners, perhaps of some between: thousands of numbers take longer to read."""
+    first, last = min(owners), max(owners)
+    if last - first < _DENSE * len(owners):
+        return f"{column} >= {first} AND {column} <= {last}"
+    return f"{column} IN {listed(sorted(owners))}"
 
 
 def stored(server: Server, table: Table, keys: Sequence[Key]) -> dict[Key, Record]:
