@@ -16,6 +16,9 @@ from devices.access import ScopedQuerySet
 from devices.models.community import Community
 from devices.secrets import SecretCharField
 
+LONGEST_TRY_S = 25
+"""After so long a poll is over, whatever was allowed for one answer (`RetryPolicy.deadline_s`)."""
+
 
 class SourceKind(models.TextChoices):
     """The protocols that a source may speak."""
@@ -125,13 +128,13 @@ class Connection(models.Model):
     connect_timeout_s = models.FloatField(
         "connect timeout (seconds)",
         default=3.05,
-        validators=[MinValueValidator(0.1), MaxValueValidator(30)],
+        validators=[MinValueValidator(0.1), MaxValueValidator(LONGEST_TRY_S)],
         help_text="How long to wait for the provider to accept a connection.",
     )
     read_timeout_s = models.FloatField(
         "answer timeout (seconds)",
         default=8.0,
-        validators=[MinValueValidator(0.1), MaxValueValidator(60)],
+        validators=[MinValueValidator(0.1), MaxValueValidator(LONGEST_TRY_S)],
         help_text="How long to wait for an answer.",
     )
     breaker_failures = models.PositiveIntegerField(

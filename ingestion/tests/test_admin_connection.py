@@ -16,10 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from devices.models import Connection
+from devices.models.connection import LONGEST_TRY_S
 from devices.tests.scene import ACCOUNT_KEY, Scene, browser
 from ingestion import equipment, pulse
 from ingestion.resilience.gate import RedisGate
-from ingestion.resilience.policy import BreakerPolicy
+from ingestion.resilience.policy import BreakerPolicy, RetryPolicy
 from ingestion.rules import route_of
 
 pytestmark = [pytest.mark.redis]
@@ -110,6 +111,13 @@ def test_no_budget_at_all_is_refused(scene: Scene) -> None:
 def test_the_longest_pause_is_not_shorter_than_the_first(scene: Scene) -> None:
     answer = save(browser(scene.operator), scene, breaker_open_s=60, breaker_open_max_s=30)
     assert "cannot be shorter than the first one of 60 s" in text_of(answer)
+
+
+@pytest.mark.parametrize("name", ["connect_timeout_s", "read_timeout_s"])
+def test_a_timeout_that_could_never_pass_is_refused(scene: Scene, name: str) -> None:
+    assert RetryPolicy().deadline_s == LONGEST_TRY_S
+    answer = save(browser(scene.operator), scene, **{name: LONGEST_TRY_S + 1})
+    assert "less than or equal to 25" in text_of(answer)
 
 
 def test_a_new_account_starts_polite(scene: Scene) -> None:
