@@ -190,11 +190,13 @@ def _refund(route: Route, booked: Reservation, used: int, gate: Gate) -> None:
 
 
 def give_back(
-    rows: models.QuerySet[PollState] | models.QuerySet[Gap], claims: Sequence[Claim]
+    rows: models.QuerySet[PollState] | models.QuerySet[Gap],
+    claims: Sequence[Claim],
+    at: datetime | None = None,
 ) -> None:
-    """End leases of claims that were not used; their rows are due again at once."""
+    """End leases of claims that nobody carries out, at once or `at` a time: their rows are due."""
     for claim in claims:
-        rows.filter(pk=claim.pk, claim_token=claim.token).update(lease_until=None)
+        rows.filter(pk=claim.pk, claim_token=claim.token).update(lease_until=at)
 
 
 def poll_now(source_ids: Sequence[int], now: datetime) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from billiard.exceptions import WorkerLostError
 from celery import shared_task
+from celery.signals import task_failure
 from django.utils import timezone
 
 from devices.jobs import work_on_jobs
+from devices.models.connection import LONGEST_TRY_S
 from devices.readings.imports.files import forget_unused_files as forget_unused_readings
 from devices.readings.retention import prune as prune_readings
 from devices.readings.rollups import roll_up
@@ -17,9 +20,10 @@ from devices.readings.store import get_store
 from ingestion import pulse
 from ingestion.awaited import awaited
 from ingestion.claims import Claim
-from ingestion.dispatch import EXPIRES_S, Queues, dispatch
+from ingestion.dispatch import EXPIRES_S, Queues, dispatch, give_back
 from ingestion.enrolment import align_with_alerts, reconcile
 from ingestion.equipment import batch_equipment, equipment
+from ingestion.errands import Filling, Polling
 from ingestion.housekeeping import prune_logs
 from ingestion.imports.files import forget_unused_files
 from ingestion.observe.counting import count_up, prune_counts
@@ -29,7 +33,15 @@ from ingestion.work import Worker
 
 Row = tuple[int, int, float]
 TOO_SOON_S = 0.5
+UNDER_WAY = timedelta(seconds=LONGEST_TRY_S)
 JOB_PATIENCE = timedelta(seconds=10)
+
+
+_ERRANDS: Mapping[str, Polling | Filling] = {
+    "ingestion.poll": Polling(),
+    "ingestion.fill": Filling(),
+}
+"""What claims are for, by the name of the task that carries them out."""
 
 
 def queue_polls(claims: Sequence[Claim]) -> None:
@@ -83,6 +95,20 @@ def poll(rows: list[Row]) -> None:
 def fill(rows: list[Row]) -> None:
     """Fetch a page of each claimed gap."""
     Worker(batch_equipment()).fill([Claim(*row) for row in rows])
+
+
+@task_failure.connect
+def _give_back_what_was_lost(
+    sender: Any, exception: BaseException, args: Sequence[Any], **_: Any
+) -> None:
+    """A worker's child is gone, killed or out of memory: nobody carries its claims out any more.
+
+    Its requests may still be under way at the provider, for as long as we would have waited.
+    """
+    if not isinstance(exception, WorkerLostError) or sender.name not in _ERRANDS:
+        return
+    claims = [Claim(*row) for row in args[0]]
+    give_back(_ERRANDS[sender.name].rows(), claims, timezone.now() + UNDER_WAY)
 
 
 @shared_task(name="ingestion.roll_up")

@@ -165,7 +165,8 @@ class Connection(models.Model):
         "first pause (seconds)",
         default=5,
         validators=[MinValueValidator(1), MaxValueValidator(86_400)],
-        help_text="How long the provider is left in peace at first; then one request is tried.",
+        help_text="How long the provider is left in peace at first; then one request is tried. A "
+        "few seconds bring fresh readings soon after an outage; many breakers begin with 60.",
     )
     breaker_open_max_s = models.PositiveIntegerField(
         "longest pause (seconds)",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 from scripts.servers import free_port
-from telemetry_site.tests.whole_site import LOGIN, Site
+from telemetry_site.tests.whole_site import LOGIN, WORDS, Site, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,6 +37,18 @@ def test_first_start_and_second(site: Site) -> None:
     assert site.can_log_in(password)
     assert site.stop(signal.SIGTERM) == 0
     assert site.processes() == {}
+
+
+def test_a_dispatcher_that_stands_still_is_seen_within_five_seconds(site: Site) -> None:
+    site.start()
+    word = WORDS["dispatcher"]
+    standing = [pid for pid, command in site.processes().items() if word in command]
+    for pid in standing:
+        os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: site.get("/readyz") == 503, seconds=5)
+    for pid in standing:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: site.get("/readyz") == 200)
 
 
 def kept_files(site: Site) -> list[Path]:
