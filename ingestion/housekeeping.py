@@ -19,14 +19,18 @@ KEEP_FILLED_GAPS = timedelta(days=30)
 KEEP_GAPS = timedelta(days=365)
 
 
-def prune_logs(now: datetime) -> int:
-    """Delete old log rows and rejections; returns how many rows went."""
+def prune_logs(now: datetime, today: datetime) -> int:
+    """Delete old log rows, rejections and gaps; returns how many rows went.
+
+    The log goes by the clock, as it grows. What nothing brings back goes by `today`, a time that
+    can be believed (`devices.readings.believing`): a clock may jump ahead.
+    """
     bound = max(min(now - KEEP_SUCCESSES, counted_until() or now), now - KEEP_UNCOUNTED)
     fine = PollLog.objects.filter(at__lt=bound, outcome=Kind.OK, lane=Lane.LIVE)
     old_successes, _ = fine.delete()
     old_logs, _ = PollLog.objects.filter(at__lt=now - KEEP_POLL_LOG).delete()
-    old_rejections, _ = Rejection.objects.filter(received_at__lt=now - KEEP_REJECTIONS).delete()
-    return old_successes + old_logs + old_rejections + prune_gaps(now)
+    old_rejections, _ = Rejection.objects.filter(received_at__lt=today - KEEP_REJECTIONS).delete()
+    return old_successes + old_logs + old_rejections + prune_gaps(today)
 
 
 def prune_gaps(now: datetime) -> int:

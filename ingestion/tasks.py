@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from devices.jobs import work_on_jobs
 from devices.models.connection import LONGEST_TRY_S
+from devices.readings.believing import believed
 from devices.readings.imports.files import forget_unused_files as forget_unused_readings
 from devices.readings.retention import prune as prune_readings
 from devices.readings.rollups import roll_up
@@ -132,7 +133,7 @@ def run_prune() -> None:
     """Drop what has outlived its retention; last, as it may fail or take long, tidy what stays."""
     now = timezone.now()
     prune_readings(now, awaited())
-    prune_logs(now)
+    prune_logs(now, believed(now))
     forget_unused_files(now)
     forget_unused_readings(now)
     prune_counts(now)

@@ -8,7 +8,7 @@ import pytest
 
 from devices.models import Connection
 from ingestion.housekeeping import prune_logs
-from ingestion.models import Gap, GapReason, GapState, Lane, PollLog
+from ingestion.models import Gap, GapReason, GapState, Lane, PollLog, Rejection
 from ingestion.tests import stack as network
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ def test_troubles_are_remembered_longer_than_successes() -> None:
             outcome=outcome,
             duration_ms=1.0,
         )
-    prune_logs(NOW)
+    prune_logs(NOW, NOW)
     left = PollLog.objects.order_by("at").values_list("outcome", flat=True)
     assert list(left) == ["timeout", "ok"]
 
@@ -49,7 +49,7 @@ def test_gap_rows_do_not_grow_without_bound() -> None:
             source=source, state=state, reason=reason, since=at, until=at, range_until=at,
             found_at=at, next_try_at=at, closed_at=closed,
         )  # fmt: skip
-    prune_logs(NOW)
+    prune_logs(NOW, NOW)
     left = Gap.objects.order_by("found_at").values_list("state", "reason")
     assert list(left) == [
         (GapState.OPEN, GapReason.UNREAD),
@@ -57,3 +57,17 @@ def test_gap_rows_do_not_grow_without_bound() -> None:
         (GapState.FILLED, GapReason.REQUESTED),
         (GapState.FILLED, GapReason.UNREAD),
     ]
+
+
+@pytest.mark.django_db
+def test_a_clock_that_jumps_ahead_takes_only_what_the_next_polls_bring_again() -> None:
+    source = network.channel(Connection.objects.create(name="Account"))
+    Rejection.objects.create(source=source, received_at=NOW, reason="not_a_number", detail="No.")
+    Gap.objects.create(
+        source=source, state=GapState.LOST, reason=GapReason.NUMBERS, since=NOW, until=NOW,
+        range_until=NOW, found_at=NOW, next_try_at=NOW, closed_at=NOW,
+    )  # fmt: skip
+    PollLog.objects.create(source=source, at=NOW, lane=Lane.LIVE, outcome="ok", duration_ms=1.0)
+    prune_logs(NOW + timedelta(days=400), NOW)
+    assert (Rejection.objects.count(), Gap.objects.count()) == (1, 1)
+    assert not PollLog.objects.exists()

@@ -199,14 +199,14 @@ def test_days_of_standstill_are_made_up_for_in_portions(sources: list[Any]) -> N
 def test_what_is_not_counted_yet_is_not_forgotten(sources: list[Any]) -> None:
     count_up(NOW - timedelta(days=4))
     every_minute(sources[0], 60, until=NOW - timedelta(days=3))
-    prune_logs(NOW)
+    prune_logs(NOW, NOW)
     assert PollLog.objects.count() == 60
     while count_up(NOW):
         pass
-    prune_logs(NOW)
+    prune_logs(NOW, NOW)
     assert PollLog.objects.count() == 0
     assert sum(one.requests for one in ConnectionHour.objects.all()) == 60
-    prune_logs(NOW + timedelta(days=8))
+    prune_logs(NOW + timedelta(days=8), NOW)
     counting.prune_counts(NOW + timedelta(days=8))
     assert not ConnectionMinute.objects.exists()
     assert ConnectionHour.objects.exists()
