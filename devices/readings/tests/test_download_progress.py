@@ -90,7 +90,11 @@ def test_a_workbook_is_read_before_its_first_byte_and_done_with_its_last(tank: D
 @pytest.mark.django_db
 def test_what_nobody_takes_to_its_end_was_stopped(tank: Device) -> None:
     member, name = signed_in("member", tank), uuid4()
-    export(member, tank, f"as=jsonl&progress={name}").close()
+    notes = progress.Notes(User.objects.get(username="member"), name, START)
+    portions = notes.portions(FORMATS["csv"].write(notes.table(_table(5_000))))
+    assert next(portions)
+    assert told(member, name).json()["state"] == "reading"
+    del portions  # as a response that is given up
     assert told(member, name).json()["state"] == "stopped"
 
 
