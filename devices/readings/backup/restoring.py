@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.color import no_style
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 from django.db.models.functions import Greatest
 
@@ -48,7 +48,8 @@ def restore(
     The site's other processes should be stopped: they would go on with what they remember. Raises
     BackupUnusable (damaged, of another version, or this site is not empty and not to be replaced)
     and KeyMismatch (the encryption key is not the one of the backup): then nothing is changed,
-    but for files of the archive that were not there and that nothing names.
+    but for files of the archive that were not there and that nothing names. Where ClickHouse fails in
+    the last step, BackupUnusable says that its tables are not all what they were.
     """
     try:
         with zipfile.ZipFile(source) as archive:
@@ -69,7 +70,7 @@ def restore(
                 _let_govern(governing)
                 KeyCheck.verify()
                 if loaded is not None:
-                    loaded.take_place()
+                    _let_take_place(loaded)
                 elif contents.elsewhere:
                     hand_over(store_at(None).engine, exact=False)
     except zipfile.BadZipFile as error:
@@ -136,6 +137,18 @@ def _empty(*, replace: bool) -> None:
         # No TRUNCATE: its lock would keep new partitions out.
         for model in models_to_keep():
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
+
+
+def _let_take_place(loaded: Loading) -> None:
+    """The last step, which no transaction can undo."""
+    try:
+        loaded.take_place()
+    except OperationalError as error:
+        raise BackupUnusable(
+            f"{str(error).strip()} This was while restored readings took the place of those in "
+            "ClickHouse: some tables are replaced or empty, others are not, and the database is as "
+            "it was. Restore again, with --replace, once ClickHouse answers."
+        ) from error
 
 
 def _fill(

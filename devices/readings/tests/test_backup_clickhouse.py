@@ -15,7 +15,7 @@ from devices.readings.backup import BackupUnusable, restore, write_backup
 from devices.readings.backup.elsewhere import server_of_site
 from devices.readings.paging import all_readings
 from devices.readings.samples import Sample, Tier
-from devices.readings.store import ReadingStore, get_store
+from devices.readings.store import ReadingStore, RowsAway, get_store
 from devices.readings.store.clickhouse import Server
 from devices.readings.tests.archived import JANUARY, NOW, WIDTHS, fill, network, statistics
 
@@ -113,6 +113,27 @@ def test_a_restore_that_ends_early_leaves_what_is_there(
     monkeypatch.undo()
     assert told(found) == before
     assert tables() == names
+
+
+def test_a_last_step_that_fails_is_told_as_what_it_is_and_can_be_done_again(
+    found: list[Metric], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, before = tmp_path / "site.zip", told(found)
+    write_backup(file, NOW)
+    run = Server.run
+
+    def fail(server: Server, sql: str) -> None:
+        if "readings_row_restored" in sql and sql.startswith("ALTER"):
+            raise RowsAway("ClickHouse cannot be reached.")
+        run(server, sql)
+
+    with monkeypatch.context() as away:
+        away.setattr(Server, "run", fail)
+        with pytest.raises(CommandError, match="some tables are replaced or empty"):
+            call_command("restore", str(file), "--replace")
+
+    call_command("restore", str(file), "--replace")
+    assert told(found) == before
 
 
 def test_an_engine_that_is_away_is_told(found: list[Metric], tmp_path: Path, settings: Any) -> None:

@@ -36,7 +36,9 @@ class Command(BaseCommand):
         except (BackupUnusable, KeyMismatch) as error:
             raise CommandError(str(error)) from error
         except OperationalError as error:
-            raise CommandError(f"{str(error).strip()} Nothing was changed.") from error
+            raise CommandError(
+                f"{str(error).strip()} Restore again once that is mended."
+            ) from error
         except OSError as error:
             raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from error
         done = "is whole" if options["check"] else "was restored"
