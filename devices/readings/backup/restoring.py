@@ -48,8 +48,8 @@ def restore(
     The site's other processes should be stopped: they would go on with what they remember. Raises
     BackupUnusable (damaged, of another version, or this site is not empty and not to be replaced)
     and KeyMismatch (the encryption key is not the one of the backup): then nothing is changed,
-    but for files of the archive that were not there and that nothing names. Where ClickHouse fails in
-    the last step, BackupUnusable says that its tables are not all what they were.
+    but for files of the archive that were not there and that nothing names. Where ClickHouse fails
+    in the last step, BackupUnusable says that its tables are not all what they were.
     """
     try:
         with zipfile.ZipFile(source) as archive:
