@@ -2,62 +2,76 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 from devices.readings.models import SLOTS
 from devices.readings.samples import Sample, Value, WriteResult
 from devices.readings.store.places import Kind, Memory, Place, Shape
 from devices.readings.store.tables import ORIGINS, Key, Record, Records
 
-Placed = tuple[Shape, Sample] | tuple[None, Record]
-"""What stands behind a row's key: a usual sample, all numbers of one stream, or a whole record."""
 Arrange = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 Column = Sequence[Any] | None
-"""A value for each row; None: no row has one."""
+"""A value for each row, an array where none is missing; None: no row has one."""
+_ORIGIN = attrgetter("origin")
 
 
-def row_of(key: Key, placed: Placed) -> Record:
-    """The whole record (*key, origin, revised, v1 … v8)."""
-    if placed[0] is None:
-        return (*key, *placed[1])
-    shape, sample = placed
+def row_of(key: Key, shape: Shape | None, behind: Sample | Record) -> Record:
+    """The whole record (*key, origin, revised, v1 … v8); what stands behind a key: see `Rows`."""
+    if shape is None:
+        return (*key, *behind)
+    sample = cast("Sample", behind)
     values = shape.arrange((None, *sample.values.values()))
     return (*key, ORIGINS[sample.origin], 0, *values)
 
 
-def columns_of(records: Records[Placed], keys: Sequence[Key]) -> Iterator[list[Column]]:
-    """The records of these keys as columns (*key, origin, revised, v1 … v8), in several parts.
+class Rows(Records):
+    """Rows by key, in the order of keys.
 
-    Rows of a part are built alike: their columns are put into slots as a row's values would be.
+    Behind each key stand the shape and the sample, where all its values are numbers of one stream:
+    a usual one. Behind others stand None and the record.
     """
-    placed = list(map(records.behind.__getitem__, keys))
-    for arrange, (some, behind) in _alike(keys, placed).items():
-        parts = [[key[place] for key in some] for place in range(3)]
-        if arrange is None:
-            yield [*parts, *zip(*behind, strict=True)]
-            continue
-        samples: list[Sample] = behind
-        flat = list(chain.from_iterable([sample.values.values() for sample in samples]))
-        width = len(samples[0].values)
-        values = [flat[place::width] for place in range(width)]
-        origins = [ORIGINS[sample.origin] for sample in samples]
-        yield [*parts, origins, [0] * len(some), *arrange((None, *values))]
+
+    def __init__(self) -> None:
+        """None yet."""
+        super().__init__(row_of, behind=2)
+        self.numbers: Sequence[float] = ()
+        """The values of all samples one after the other, as they were put, if all are usual."""
+
+    def columns(self, keys: Sequence[Key]) -> Iterator[list[Column]]:
+        """The rows of these keys as columns (*key, origin, revised, v1 … v8), in several parts.
+
+        Rows of a part are built alike: their columns are put into slots as a row's values would be.
+        """
+        for arrange, (some, behind) in _alike(keys, *self.behind(keys)).items():
+            parts = zip(*some, strict=True)
+            if arrange is None:
+                yield [*parts, *zip(*behind, strict=True)]
+                continue
+            numbers = array("d", self._numbers(behind))
+            width = len(numbers) // len(some)
+            values = [numbers[place::width] for place in range(width)]
+            origins = list(map(ORIGINS.__getitem__, map(_ORIGIN, behind)))
+            yield [*parts, origins, [0] * len(some), *arrange((None, *values))]
+
+    def _numbers(self, samples: Sequence[Sample]) -> Sequence[float]:
+        """The values of some of the usual samples, in their order, one after the other."""
+        if self.numbers and self.order_kept and len(samples) == len(self):
+            return self.numbers
+        values = chain.from_iterable([sample.values.values() for sample in samples])
+        return cast("Sequence[float]", list(values))
 
 
 def _alike(
-    keys: Sequence[Key], placed: Sequence[Placed]
-) -> dict[Arrange | None, tuple[Sequence[Key], list[Any]]]:
+    keys: Sequence[Key], shapes: Sequence[Shape | None], behind: Sequence[Any]
+) -> dict[Arrange | None, tuple[Sequence[Key], Sequence[Any]]]:
     """Keys and what stands behind them, by how their rows are built; None: whole records."""
-    shapes = list(map(itemgetter(0), placed))
-    behind = list(map(itemgetter(1), placed))
-    builds: dict[Shape | None, Arrange | None] = {
-        shape: shape and shape.arrange for shape in set(shapes)
-    }
+    builds = {shape: shape.arrange if shape else None for shape in set(shapes)}
     if len(set(builds.values())) == 1:
         return {builds[shapes[0]]: (keys, behind)}
     alike: dict[Arrange | None, tuple[list[Key], list[Any]]] = {}
@@ -81,7 +95,7 @@ class Batch:
     places: dict[int, Place] = field(default_factory=dict)
     """Of the metrics whose shape was not remembered; those of the others are in the memory."""
     memory: Memory = field(default_factory=lambda: Memory(None))
-    rows: Records[Placed] = field(default_factory=lambda: Records(row_of))
+    rows: Rows = field(default_factory=Rows)
     texts: dict[Key, Record] = field(default_factory=dict)
     known_rows: dict[Key, Record] = field(default_factory=dict)
     known_texts: dict[Key, Record] = field(default_factory=dict)
@@ -95,39 +109,42 @@ class Batch:
 
         Without those `leaving` and those that only follow what stands.
         """
-        behind = self.rows.behind
-        staying = [key for key in behind if key not in leaving] if leaving else behind
-        shapes = map(itemgetter(0), map(behind.__getitem__, staying))
+        keys = self.rows.keys_in_order()
+        staying = [key for key in keys if key not in leaving] if leaving else keys
+        shapes, behind = self.rows.behind(staying)
         newest: dict[Shape | None, Key] = dict(zip(shapes, staying, strict=True))
         for shape, key in newest.items():
             if shape and not shape.is_followed_at(key[1]):
                 yield key, (key[0], shape.filled), shape
         if None in newest:
-            for key in staying:
-                shape, record = behind[key]
+            for key, shape, record in zip(staying, shapes, behind, strict=True):
                 if shape is None:
                     yield key, (key[0], filled_of(record)), None
 
-    def outcome(self, instant: Callable[[datetime], Any]) -> WriteResult:
+    def outcome(self, instants: Callable[[Sequence[datetime]], Sequence[Any]]) -> WriteResult:
         """Which values were new and which revised, by what the tables held before.
 
-        `instant`: the engine's, by which keys were made.
+        `instants`: the engine's, by which keys were made.
         """
         if not self.known_rows and not self.known_texts:
             return WriteResult(self.samples, [], 0)
-        new, revised, unchanged = [], [], 0
         met = {key[1:] for known in (self.known_rows, self.known_texts) for key in known}
-        for sample in self.samples:
-            at = instant(sample.at)
-            if (at, sample.sequence) not in met:
-                new.append(sample)
-                continue
-            fresh, changed = self._compared(sample, at)
+        times = instants([sample.at for sample in self.samples])
+        keys = zip(times, [sample.sequence for sample in self.samples], strict=True)
+        new: list[Sample] = []
+        revised: list[Sample] = []
+        unchanged = begin = 0
+        for place in [place for place, key in enumerate(keys) if key in met]:  # most often few
+            new += self.samples[begin:place]
+            begin = place + 1
+            sample = self.samples[place]
+            fresh, changed = self._compared(sample, times[place])
             unchanged += len(sample.values) - len(fresh) - len(changed)
             if fresh:
                 new.append(_part(sample, fresh))
             if changed:
                 revised.append(_part(sample, changed))
+        new += self.samples[begin:]
         return WriteResult(new, revised, unchanged)
 
     def _compared(self, sample: Sample, at: Any) -> tuple[dict[int, Value], dict[int, Value]]:

@@ -122,7 +122,7 @@ def _pass(
         if values:
             removed.append(sample._replace(values=values))
     doubted = engine.doubts(batch, closed, gone)
-    return batch.outcome(engine.instant), removed, doubted
+    return batch.outcome(engine.instants), removed, doubted
 
 
 def _revise(

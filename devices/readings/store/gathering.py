@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from math import hypot
 from operator import eq, itemgetter
-from typing import Any
+from typing import Any, cast
 
 from devices.readings.instants import to_millisecond
 from devices.readings.samples import LARGEST, Sample, Value, storable
@@ -24,10 +24,8 @@ _NUMBERS = {float, int}
 _LARGEST_WHOLE = 2.0**53 - 1
 """Up to here a double is one whole number only: beyond, some are rounded to others."""
 _EMPTY: Record = (None,) * len(NUMBERS)
-_IDENTITY = itemgetter(0, 1, 2)
-"""(device, at, sequence) of a sample."""
 _FROM_THE_LEAST = (itemgetter(2), itemgetter(1), itemgetter(0))
-"""The same one by one: sorting three times by one of them is faster than once by all."""
+"""A sample's identity: sorting three times by a part of it is faster than once by all."""
 
 
 def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
@@ -35,7 +33,7 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
 
     Raises UnknownMetric or NotStorable.
     """
-    merged = _merged(samples)
+    merged = _merged(_in_order(samples))
     known = memory(mark.slots_gone)
     batch = Batch(merged, memory=known)
     shapes = _shapes(engine, batch, known)
@@ -44,14 +42,14 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
         raise _strange(merged, shapes)
     streams = [shape.stream for shape in shapes]
     keys = zip(streams, engine.instants(at), sequences, strict=True)
-    placed = zip(shapes, merged, strict=True)
     usual = list(chain.from_iterable([one.values() for one in values]))
     if None not in streams and _are_numbers(usual):
-        batch.rows.behind.update(zip(keys, placed, strict=True))
+        batch.rows.put(keys, shapes, merged)
+        batch.rows.numbers = cast("list[float]", usual)
         return batch
-    for key, (shape, sample) in zip(keys, placed, strict=True):
+    for key, shape, sample in zip(keys, shapes, merged, strict=True):
         if shape.stream is not None and _are_numbers(sample.values.values()):
-            batch.rows.behind[key] = (shape, sample)
+            batch.rows.put([key], [shape], [sample])
         else:
             _spread(engine, sample, batch)
     return batch
@@ -80,9 +78,10 @@ def _are_numbers(values: Collection[Value]) -> bool:
 
 def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
     """The shape of each sample."""
-    metrics_of = [tuple(sample.values) for sample in batch.samples]
-    with suppress(KeyError):
-        return list(map(known.shapes.__getitem__, metrics_of))
+    values = [sample.values for sample in batch.samples]
+    with suppress(KeyError):  # none of the tuples is kept: nothing new for the collector
+        return list(map(known.shapes.__getitem__, map(tuple, values)))
+    metrics_of = list(map(tuple, values))
     new = set(metrics_of) - known.shapes.keys()
     batch.places = remembered_places(engine, set().union(*new), known)
     _give_slots(engine, batch)
@@ -91,23 +90,29 @@ def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
     return [shapes.get(metrics) or known.shapes[metrics] for metrics in metrics_of]
 
 
-def _merged(samples: Sequence[Sample]) -> list[Sample]:
-    """Samples in the order of their identity, each identity once; of two values the later wins."""
+def _in_order(samples: Sequence[Sample]) -> list[Sample]:
+    """Samples that say anything, to the millisecond, in the order of their identity."""
     full = [sample for sample in samples if sample.values]
     if any([sample.at.microsecond % 1000 for sample in full]):  # noqa: C419 - faster
         full = [sample._replace(at=to_millisecond(sample.at)) for sample in full]
     for part in _FROM_THE_LEAST:
         full.sort(key=part)
-    identities = list(map(_IDENTITY, full))
-    if any(map(eq, identities, islice(identities, 1, None))):
-        merged: list[Sample] = []
-        for sample in full:
-            if merged and _IDENTITY(merged[-1]) == _IDENTITY(sample):
-                merged[-1] = merged[-1]._replace(values={**merged[-1].values, **sample.values})
-            else:
-                merged.append(sample)
-        return merged
     return full
+
+
+def _merged(ordered: list[Sample]) -> list[Sample]:
+    """Each identity once; of two values the later wins."""
+    parts = list(zip(*ordered, strict=True))[:3]
+    following = zip(*[part[1:] for part in parts], strict=True)
+    if not any(map(eq, zip(*parts, strict=True), following)):
+        return ordered
+    merged: list[Sample] = []
+    for sample in ordered:
+        if merged and merged[-1][:3] == sample[:3]:
+            merged[-1] = merged[-1]._replace(values={**merged[-1].values, **sample.values})
+        else:
+            merged.append(sample)
+    return merged
 
 
 def _give_slots(engine: Engine, batch: Batch) -> None:
@@ -163,4 +168,4 @@ def _spread(engine: Engine, sample: Sample, batch: Batch) -> None:
         record = rows.setdefault(place.stream, [origin, 0, *_EMPTY])
         record[place.position + 1] = float(value)
     for stream, record in rows.items():
-        batch.rows.behind[stream, at, sample.sequence] = (None, tuple(record))
+        batch.rows.put([(stream, at, sample.sequence)], [None], [tuple(record)])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,11 @@ from devices.readings.store.tables import Key, Record, Table, whole
 
 COPY_FROM = 500
 """Records from which a COPY beats sending arrays."""
+LOOKS = 3
+"""Pages overlap at their edges, the first one of a range most often not; a COPY in vain costs as
+much as a dozen looks."""
+Span = tuple[datetime, datetime]
+"""The first and the last instant."""
 
 
 @contextmanager
@@ -40,8 +46,8 @@ class Inserter:
 
     def __init__(self) -> None:
         """Nothing was met yet."""
-        self._repeated: set[str] = set()
-        """Tables of which this process last wrote what was there already."""
+        self._look: Counter[str] = Counter()
+        """Before how many more batches for each table this process looks, if nothing is there."""
 
     def insert(
         self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
@@ -52,15 +58,22 @@ class Inserter:
         span = span_of(keys)
         partitions.ensure(table.name, _months(keys, span))
         if len(keys) >= COPY_FROM:
-            near = _near(table, keys, span) if table.name in self._repeated else {}
-            known = {key: record for key, record in near.items() if key in records}
-            new = [key for key in keys if key not in known] if known else keys
-            if _copied(table, new, records):
-                if not known:
-                    self._repeated.discard(table.name)
+            known = self._copy(table, keys, records, span)
+            if known is not None:
                 return known
-            self._repeated.add(table.name)
         return _insert_missing(table, list(whole(records, keys)))
+
+    def _copy(
+        self, table: Table, keys: Sequence[Key], records: Mapping[Key, Record], span: Span
+    ) -> dict[Key, Record] | None:
+        """The same by COPY; None, with nothing stored, where somebody else stores the same now."""
+        if not self._look[table.name] and _copied(table, keys, records):
+            return {}
+        near = _near(table, keys, span)
+        known = {key: record for key, record in near.items() if key in records}
+        self._look[table.name] = LOOKS if known else max(self._look[table.name] - 1, 0)
+        new = [key for key in keys if key not in known] if known else keys
+        return known if _copied(table, new, records) else None
 
 
 def read(
@@ -85,13 +98,13 @@ def changing(table: Table) -> list[tuple[str, str]]:
     return [*pairs[:3], *pairs[table.changing :]]
 
 
-def span_of(keys: Sequence[Key]) -> tuple[datetime, datetime]:
+def span_of(keys: Sequence[Key]) -> Span:
     """The first and the last instant of keys."""
     instants = [at for _, at, _ in keys]
     return min(instants), max(instants)
 
 
-def _months(keys: Sequence[Key], span: tuple[datetime, datetime]) -> set[partitions.Month]:
+def _months(keys: Sequence[Key], span: Span) -> set[partitions.Month]:
     """The months in which the keys lie, all within a span."""
     ends = {partitions.month_of(at) for at in span}
     return ends if len(ends) == 1 else {partitions.month_of(at) for _, at, _ in keys}
@@ -120,7 +133,7 @@ def copy_in(table: Table, keys: Sequence[Key], records: Mapping[Key, Record]) ->
             copy.write_row(record)
 
 
-def _near(table: Table, keys: Sequence[Key], span: tuple[datetime, datetime]) -> dict[Key, Record]:
+def _near(table: Table, keys: Sequence[Key], span: Span) -> dict[Key, Record]:
     """What is stored between the first and the last key of each owner, up to as many as these.
 
     Whoever fills a hole page by page meets its edges again; there is little else.

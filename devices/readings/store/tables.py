@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from devices.readings.periods import Span
 from devices.readings.samples import Origin
@@ -13,7 +14,6 @@ ORIGINS = {Origin.LIVE: 1, Origin.BACKFILL: 2, Origin.PUSH: 3, Origin.IMPORT: 4}
 """How a reading reached us, in two bytes."""
 ORIGIN_OF = {code: origin for origin, code in ORIGINS.items()}
 
-T = TypeVar("T")
 Key = tuple[Any, ...]
 Record = tuple[Any, ...]
 Owned = tuple[int, Span]
@@ -49,41 +49,89 @@ class Table:
         return tuple(record[self.changing :])
 
 
-class Records(Mapping[Key, Record], Generic[T]):
+class Records(Mapping[Key, Record]):
     """Records by key, in the order of keys.
 
-    Each is made of its key and what stands `behind` it when it is asked for: while the database
-    takes the first ones, the others are made.
+    Each is made of its key and what stands behind it when it is asked for: while the database
+    takes the first ones, the others are made. Very many are put in order and go to the database
+    without that any of them is looked up.
     """
 
-    def __init__(self, make: Callable[[Key, T], Record]) -> None:
-        """None yet. `make` gives whole records, which begin with their key."""
-        self.behind: dict[Key, T] = {}
+    def __init__(self, make: Callable[..., Record], behind: int = 1) -> None:
+        """None yet. `make` gives a whole record, which begins with its key.
+
+        It is given the key, and as many things as stand `behind` it.
+        """
+        self.order_kept = True
+        """Whether they are in the order in which they were put."""
         self._make = make
-        self._order: list[Key] = []
+        self._keys: list[Key] = []
+        self._behind: list[list[Any]] = [[] for _ in range(behind)]
+        self._sorted = 0
+        self._places: dict[Key, int] = {}
+
+    def put(self, keys: Iterable[Key], *behind: Iterable[Any]) -> None:
+        """Add keys, none of which is there yet, and what stands behind them, column by column."""
+        self._keys.extend(keys)
+        for column, added in zip(self._behind, behind, strict=True):
+            column.extend(added)
+
+    def keys_in_order(self) -> Sequence[Key]:
+        """All keys, sorted."""
+        if self._sorted < len(self._keys):
+            keys = sorted(self._keys)
+            if keys != self._keys:
+                places = list(map(self._look_up().__getitem__, keys))
+                self._behind = [list(map(one.__getitem__, places)) for one in self._behind]
+                self._keys, self._places, self.order_kept = keys, {}, False
+            self._sorted = len(keys)
+        return self._keys
+
+    def behind(self, keys: Sequence[Key]) -> list[list[Any]]:
+        """What stands behind these keys, which are sorted, column by column."""
+        all_keys = self.keys_in_order()
+        start = bisect_left(all_keys, keys[0]) if keys else 0
+        part = slice(start, start + len(keys))
+        if all_keys[part] == keys:
+            return [column[part] for column in self._behind]
+        places = list(map(self._look_up().__getitem__, keys))
+        return [list(map(column.__getitem__, places)) for column in self._behind]
+
+    def whole(self, keys: Sequence[Key]) -> Iterator[Record]:
+        """The records of these keys, which are sorted, each after its key."""
+        return map(self._make, keys, *self.behind(keys))
 
     def __getitem__(self, key: Key) -> Record:
         """The record of a key, without the key."""
-        return self._make(key, self.behind[key])[len(key) :]
+        place = self._look_up()[key]
+        return self._make(key, *[column[place] for column in self._behind])[len(key) :]
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a record of this key; it is not made."""
+        return key in self._look_up()
 
     def __iter__(self) -> Iterator[Key]:
         """All keys, sorted."""
-        if len(self._order) < len(self.behind):
-            self._order = sorted(self.behind)
-        return iter(self._order)
+        return iter(self.keys_in_order())
 
     def __len__(self) -> int:
         """How many records."""
-        return len(self.behind)
+        return len(self._keys)
 
-    def whole(self, keys: Iterable[Key]) -> Iterator[Record]:
-        """The records of these keys, each after its key: the fastest way to very many."""
-        make, behind = self._make, self.behind
-        return (make(key, behind[key]) for key in keys)
+    def _look_up(self) -> Mapping[Key, int]:
+        """Where each key stands."""
+        if len(self._places) < len(self._keys):
+            self._places = dict(zip(self._keys, range(len(self._keys)), strict=True))
+        return self._places
 
 
-def whole(records: Mapping[Key, Record], keys: Iterable[Key]) -> Iterator[Record]:
-    """The records of these keys, each after its key."""
+def keys_of(records: Mapping[Key, Record]) -> Sequence[Key]:
+    """All keys, sorted."""
+    return records.keys_in_order() if isinstance(records, Records) else sorted(records)
+
+
+def whole(records: Mapping[Key, Record], keys: Sequence[Key]) -> Iterator[Record]:
+    """The records of these keys, which are sorted, each after its key."""
     if isinstance(records, Records):
         return records.whole(keys)
     return ((*key, *records[key]) for key in keys)

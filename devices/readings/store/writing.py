@@ -18,7 +18,16 @@ from devices.readings.store import newest
 from devices.readings.store.engine import DeviceHour, Engine
 from devices.readings.store.gathering import gather
 from devices.readings.store.overlaying import Merge, overlay, overlay_text
-from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Key, Record, Records, Table
+from devices.readings.store.tables import (
+    RECEIVED,
+    ROWS,
+    TEXTS,
+    Key,
+    Record,
+    Records,
+    Table,
+    keys_of,
+)
 from devices.readings.store.watermark import divided, held_marks
 
 
@@ -34,7 +43,7 @@ def write(engine: Engine, samples: Sequence[Sample], received: Sequence[Received
         batch.known_rows = _upsert(engine, ROWS, batch.rows, overlay)
         batch.known_texts = _upsert(engine, TEXTS, batch.texts, overlay_text)
         doubted = engine.doubts(batch, mark.closed, [])
-        result = replace(batch.outcome(engine.instant), expired=expired)
+        result = replace(batch.outcome(engine.instants), expired=expired)
         log_late(engine, result, mark.closed, doubted)
         newest.advance(engine, batch)
         _keep_received(engine, received)
@@ -80,7 +89,7 @@ def insert_missing(
     engine: Engine, table: Table, records: Mapping[Key, Record]
 ) -> dict[Key, Record]:
     """Insert the records whose keys are not there; the stored values of those that are."""
-    keys = sorted(records)
+    keys = keys_of(records)
     known: dict[Key, Record] = {}
     for start in range(0, len(keys), engine.batch):
         known |= engine.insert(table, keys[start : start + engine.batch], records)
@@ -121,7 +130,8 @@ def _keep_received(engine: Engine, received: Sequence[Received]) -> None:
     entries = Records(partial(_entry, engine))
     instants = map(engine.instant, map(attrgetter("at"), received))
     sources, numbers = (map(attrgetter(name), received) for name in ("source", "sequence"))
-    entries.behind = dict(zip(zip(sources, instants, numbers, strict=True), received, strict=True))
+    last = dict(zip(zip(sources, instants, numbers, strict=True), received, strict=True))
+    entries.put(last, last.values())
     _upsert(engine, RECEIVED, entries, _overlay_fields)
 
 

@@ -135,7 +135,7 @@ def test_months_follow_each_other_over_the_years() -> None:
     assert Month(2027, 1).begins == datetime(2027, 1, 1, tzinfo=UTC)
 
 
-def test_a_copy_that_meets_what_is_stored_looks_at_each_record_and_next_time_before(
+def test_a_copy_that_meets_what_is_stored_looks_and_the_next_ones_look_before(
     store: ReadingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tank = device()
@@ -158,13 +158,38 @@ def test_a_copy_that_meets_what_is_stored_looks_at_each_record_and_next_time_bef
     result = store.write(samples[:1_000])
     assert (list(result.new), result.unchanged) == (samples[600:1_000], 600)
     assert store.write(samples[:1_000]).unchanged == 1_000
-    assert copied == [1_000]  # in vain, and then not again
+    assert copied == [1_000, 400]  # once in vain, and then not again
 
     edge = store.write(samples[999:2_000])  # as the pages of a hole meet
     assert (list(edge.new), edge.unchanged) == (samples[1_000:2_000], 1)
     store.write(samples[2_000:])
-    assert copied == [1_000, 1_000, 1_000]
+    assert copied == [1_000, 400, 1_000, 1_000]
     assert store.held([level], START, START + timedelta(hours=1)) == 3_000
+
+
+def test_whoever_meets_nothing_for_a_while_looks_no_more(
+    store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tank = device()
+    (level,) = (metric.pk for metric in metrics(tank, 1))
+    samples = [
+        Sample(tank.pk, START + timedelta(seconds=number), number, {level: float(number)})
+        for number in range(6_000)
+    ]
+    store.write(samples[:1_000])
+    store.write(samples[999:2_000])
+    looks: list[int] = []
+    look = inserting._near
+
+    def counted(table: Table, keys: Any, span: Any) -> Any:
+        looks.append(len(keys))
+        return look(table, keys, span)
+
+    monkeypatch.setattr(inserting, "_near", counted)
+    for start in range(2_000, 6_000, 600):
+        store.write(samples[start : start + 600])
+    assert len(looks) == inserting.LOOKS
+    assert store.held([level], START, START + timedelta(hours=2)) == 6_000
 
 
 def test_a_month_made_in_the_middle_of_a_transaction_is_found_by_it(store: ReadingStore) -> None:

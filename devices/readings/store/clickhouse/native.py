@@ -16,7 +16,7 @@ from typing import Any
 NULLABLE = "Nullable(Float64)"
 _CODES = {"UInt32": "I", "Int64": "q", "Int16": "h", "Int8": "b", NULLABLE: "d"}
 Column = tuple[str, str, Sequence[Any] | None]
-"""Name, type and values; None: all are missing."""
+"""Name, type and values, none of which is missing in an array; None: all are missing."""
 
 
 def block(columns: Sequence[Column], rows: int) -> bytes:
@@ -33,7 +33,7 @@ def _values(kind: str, values: Sequence[Any] | None, rows: int) -> Iterable[byte
         return (_packed(kind, values),)
     if values is None:
         return b"\1" * rows, bytes(8 * rows)
-    if None not in values:
+    if isinstance(values, array) or None not in values:
         return bytes(rows), _packed(kind, values)
     missing = bytes([value is None for value in values])
     return missing, _packed(kind, [0.0 if value is None else value for value in values])

@@ -97,10 +97,12 @@ class Server:
             )
 
     def insert_blocks(self, table: str, columns: Sequence[str], blocks: Sequence[bytes]) -> None:
-        """Insert rows in Native format (`native`), all of them or none."""
+        """Insert rows in Native format (`native`), all of them or none; their keys differ."""
         client = self.client()
         with self._explained():
-            client.raw_insert(table, columns, b"".join(blocks), fmt="Native")
+            client.raw_insert(
+                table, columns, b"".join(blocks), fmt="Native", settings={"optimize_on_insert": 0}
+            )
 
     def close(self) -> None:
         """Let go of the connection; the next question opens one."""

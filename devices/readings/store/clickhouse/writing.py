@@ -5,26 +5,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 from devices.readings.instants import to_ms
-from devices.readings.store.batch import Placed, columns_of
+from devices.readings.store.batch import Rows
 from devices.readings.store.clickhouse.literals import listed, relation
 from devices.readings.store.clickhouse.native import block
 from devices.readings.store.clickhouse.schema import TYPES, VERSION
 from devices.readings.store.clickhouse.server import Server
-from devices.readings.store.tables import NUMBERS, ROWS, Key, Record, Records, Table, whole
+from devices.readings.store.engine import Stored
+from devices.readings.store.tables import NUMBERS, ROWS, Key, Record, Table, whole
 
+_NAMES = (*ROWS.columns, VERSION)
 _DENSE = 2
 _INSTANTS = frozenset({"at", "arrived_at"})
 
 
-class _Milliseconds(dict[Any, Any]):
-    """Instants of a batch, as the books have them: many devices speak at the same ones."""
+def _ms(at: Any) -> int:
+    """Milliseconds of an instant as the books have it."""
+    return to_ms(at) if isinstance(at, datetime) else at
 
-    def __missing__(self, at: Any) -> Any:
-        self[at] = found = to_ms(at) if isinstance(at, datetime) else at
+
+class _Milliseconds(dict[Any, int]):
+    """The same of a batch: many devices speak at the same instants."""
+
+    def __missing__(self, at: Any) -> int:
+        self[at] = found = _ms(at)
         return found
 
 
@@ -42,39 +50,54 @@ def insert_missing(
     server: Server, table: Table, keys: Sequence[Key], records: Mapping[Key, Record]
 ) -> dict[Key, Record]:
     """Insert the records that are not there; the stored values of those that are."""
-    near = _near(server, table, keys)
-    known = stored(server, table, [key for key in keys if key[0] in near]) if near else {}
-    missing = [key for key in keys if key not in known] if known else keys
-    if missing and isinstance(records, Records) and table is ROWS:
-        _put_new(server, records, missing)
-    elif missing:
+    if isinstance(records, Rows):
+        return _insert_rows(server, keys, records)
+    known = _known(server, table, keys, server.rows(_near(table, keys)))
+    missing = [key for key in keys if key not in known]
+    if missing:
         put(server, table, list(whole(records, missing)), [1] * len(missing))
     return known
 
 
-def _put_new(server: Server, records: Records[Placed], keys: Sequence[Key]) -> None:
-    """Insert rows that are not there: column by column, those together that are built alike."""
+def _insert_rows(server: Server, keys: Sequence[Key], rows: Rows) -> dict[Key, Record]:
+    """Most often none is there: all are made ready while the server looks."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        near = beside.submit(server.rows, _near(ROWS, keys))
+        blocks = _blocks(rows, keys)
+    known = _known(server, ROWS, keys, near.result())
+    if known:
+        blocks = _blocks(rows, [key for key in keys if key not in known])
+    if blocks:
+        server.insert_blocks(ROWS.name, _NAMES, blocks)
+    return known
+
+
+def _blocks(rows: Rows, keys: Sequence[Key]) -> list[bytes]:
+    """New rows column by column, those together that are built alike."""
     known, types = _Milliseconds(), TYPES[ROWS.name]
-    names = (*ROWS.columns, VERSION)
     blocks = []
-    for owners, instants, *rest in columns_of(records, keys):
-        at = [known[one] for one in instants or ()]
+    for owners, instants, *rest in rows.columns(keys):
+        at = list(map(known.__getitem__, instants or ()))
         columns = (owners, at, *rest, [1] * len(at))
-        described = [(name, types[name], one) for name, one in zip(names, columns, strict=True)]
+        described = [(name, types[name], one) for name, one in zip(_NAMES, columns, strict=True)]
         blocks.append(block(described, len(at)))
-    server.insert_blocks(ROWS.name, names, blocks)
+    return blocks
 
 
-def _near(server: Server, table: Table, keys: Sequence[Key]) -> set[int]:
-    """Owners who have anything between the first and the last key: most have nothing."""
-    known = _Milliseconds()
-    instants = [known[at] for at in {at for _, at, _ in keys}]
-    rows = server.rows(
+def _near(table: Table, keys: Sequence[Key]) -> str:
+    """SQL: owners who have anything between the first and the last key. Most have nothing."""
+    owners, instants, _ = map(set, zip(*keys, strict=True))
+    return (
         f"SELECT DISTINCT {table.key[0]} FROM {table.name} "
-        f"WHERE {_among(table.key[0], {key[0] for key in keys})} "
-        f"AND at >= {min(instants)} AND at <= {max(instants)}"
+        f"WHERE {_among(table.key[0], owners)} "
+        f"AND at >= {_ms(min(instants))} AND at <= {_ms(max(instants))}"
     )
-    return {one for (one,) in rows}
+
+
+def _known(server: Server, table: Table, keys: Sequence[Key], near: Stored) -> dict[Key, Record]:
+    """What is stored of the keys, of which only the owners `near` have anything."""
+    owners = {owner for (owner,) in near}
+    return stored(server, table, [key for key in keys if key[0] in owners]) if owners else {}
 
 
 def _among(column: str, owners: set[int]) -> str:
