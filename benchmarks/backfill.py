@@ -1,4 +1,8 @@
-"""Filling a year of one channel, at one entry a minute, beside the store's own bulk writing."""
+"""Filling a year of one channel, at one entry a minute, beside the store's own bulk writing.
+
+Two months at a time, as «backfill this range» asks for them. Filling and writing take turns, so
+that a machine that is busy for a while is so for both.
+"""
 
 from __future__ import annotations
 
@@ -29,30 +33,29 @@ from devices.readings.samples import Origin, Received, Sample
 from devices.readings.store import ReadingStore, get_store
 from ingestion.dispatch import Queues, dispatch
 from ingestion.equipment import batch_equipment
+from ingestion.gaps.backfill import request_backfill
 from ingestion.models import UNREAD, Gap, SourceDay
 from ingestion.work import Worker
 
 BATCH = 10_000
-# Filling and writing take turns, so that a machine that is busy for a while is so for both.
 ROUNDS = 6
+PART = ENTRIES // ROUNDS
 MOST_GROWTH_MB = 16.0
 
 
 def run() -> Iterator[Figure]:
     """Entries a second through the whole way of a page, and how much memory grows meanwhile."""
+    ratios, peaks, writing_s = [], [], 0.0
     newest = timezone.now().astimezone(UTC).replace(microsecond=0) - timedelta(seconds=5)
-    ratios, peaks, writing_s, written = [], [], 0.0, 0
     # An engine begins as the last batch taught it, and pages teach other things than news alone.
-    alone = _Alone(_channel("Written"), deepcopy(get_store()))
-    _make_months(_Alone(_channel("Before"), get_store()), newest)
+    alone = _Alone(_channel("Written", newest), deepcopy(get_store()))
+    _make_months(_Alone(_channel("Before", newest), get_store()), newest)
     with serving(newest) as url:
-        filling = _Filling(_channel("Filled", url))
-        while written < ENTRIES:
-            taken = filling.carry_on(ENTRIES // ROUNDS)
+        filling = _Filling(_channel("Filled", newest, url))
+        for begin in range(0, ENTRIES, PART):
+            taken = filling.fill(newest, begin, begin + PART)
             peaks.append(_peak_mb())
-            begin, written = written, filling.read()
-            assert written > begin, f"only {written} of {ENTRIES} entries were read"
-            write_s = alone.write(newest, begin, written)
+            write_s = alone.write(newest, begin, begin + PART)
             writing_s += write_s
             ratios.append(write_s / taken)
     engine, rate = connection.vendor, ENTRIES / writing_s
@@ -63,8 +66,11 @@ def run() -> Iterator[Figure]:
     yield Figure("backfill", f"memory growth, {engine}", grown_mb, MOST_GROWTH_MB, "MB", 1)
 
 
-def _channel(name: str, url: str = "") -> ThingSpeakChannel:
-    """A channel of three numbers, asked as often as the machine manages; not without an address."""
+def _channel(name: str, newest: datetime, url: str = "") -> ThingSpeakChannel:
+    """A channel of three numbers, asked as often as the machine manages; not without an address.
+
+    Nothing before its newest entry is wanted until somebody asks for it.
+    """
     place = Community.objects.create(name=name, slug=name.lower())
     kind = DeviceType.objects.get(slug="overhead-tank")
     device = Device.objects.create(community=place, type=kind, name=name)
@@ -72,7 +78,7 @@ def _channel(name: str, url: str = "") -> ThingSpeakChannel:
         name=name, base_url=url or "http://127.0.0.1:1", rate_limit=60_000, enabled=bool(url)
     )
     source = ThingSpeakChannel.objects.create(
-        device=device, connection=account, channel_id=1, interval_s=86_400
+        device=device, connection=account, channel_id=1, interval_s=86_400, history_from=newest
     )
     for n in range(1, FIELDS + 1):
         metric = Metric.objects.create(device=device, name=f"m{n}", label=f"m{n}", position=n)
@@ -92,19 +98,20 @@ class _Filling:
     def __init__(self, source: ThingSpeakChannel) -> None:
         self.source = source
         self.worker = Worker(batch_equipment())
-        self._tick()  # the live poll, which finds the year to be missing
+        self._tick()  # the live poll
 
-    def carry_on(self, least: int) -> float:
-        """Fill so many entries at least, or the rest; seconds taken."""
-        before, started = self.read(), time.perf_counter()
-        while Gap.objects.filter(state__in=UNREAD).exists() and self.read() - before < least:
+    def fill(self, newest: datetime, begin: int, end: int) -> float:
+        """Fill the entries from `begin` to `end`, counted from the newest; seconds taken."""
+        since, until = newest - EVERY * (end - 1), newest - EVERY * begin
+        request_backfill(self.source, since, until, timezone.now())
+        started = time.perf_counter()
+        while Gap.objects.filter(state__in=UNREAD).exists():
             self._tick()
-        return time.perf_counter() - started
-
-    def read(self) -> int:
-        """How many entries were read, each counted once."""
+        taken = time.perf_counter() - started
         days = SourceDay.objects.filter(source=self.source)
-        return int(days.aggregate(read=Sum("entries", default=0))["read"])
+        read = days.aggregate(read=Sum("entries", default=0))["read"]
+        assert read == end, f"{read} of {end} entries were read"
+        return taken
 
     def _tick(self) -> None:
         queues = Queues(self.worker.poll, self.worker.fill)

@@ -20,6 +20,7 @@ ENTRIES = 525_600
 FIELDS = 3
 EVERY = timedelta(minutes=1)
 _ASKED = re.compile(r"results=(\d+)")
+_START = re.compile(r"[?&]start=([^&]+)")
 _END = re.compile(r"[?&]end=([^&]+)")
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,15 +57,22 @@ class _Year:
         return f'{{"created_at":"{at:%Y-%m-%dT%H:%M:%SZ}","entry_id":{number},{fields}}}'
 
     def answer(self, target: str) -> bytes:
-        """The newest entries up to the end that the request names."""
-        limit, last = 100, ENTRIES
-        if asked := _ASKED.search(target):
-            limit = int(asked[1])
-        if end := _END.search(target):
-            text = unquote(end[1]).replace("+", " ")
-            at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-            last = min(max((at - self.first) // EVERY + 1, 0), ENTRIES)
-        return f"{self.head}{','.join(self.rows[max(last - limit, 0) : last])}]}}".encode()
+        """The newest entries of the range that the request names."""
+        asked = _ASKED.search(target)
+        limit = int(asked[1]) if asked else 100
+        # Ends are whole seconds, as all entries are.
+        begin = self._before(_START.search(target), timedelta(seconds=1), 0)
+        end = self._before(_END.search(target), timedelta(0), ENTRIES)
+        rows = self.rows[max(end - limit, begin) : max(end, begin)]
+        return f"{self.head}{','.join(rows)}]}}".encode()
+
+    def _before(self, found: re.Match[str] | None, less: timedelta, otherwise: int) -> int:
+        """How many entries are not later than a time of the request, less something."""
+        if found is None:
+            return otherwise
+        text = unquote(found[1]).replace("+", " ")
+        at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) - less
+        return min(max((at - self.first) // EVERY + 1, 0), ENTRIES)
 
 
 def main(newest: str) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from django.db import connection as database
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from devices.models import Connection, Device, Priority, Source
 from ingestion.models import Gap, GapState, PollState
@@ -105,10 +105,9 @@ def due(now: datetime) -> models.QuerySet[PollState]:
     )
 
 
-def open_gaps(now: datetime) -> models.QuerySet[Gap]:
-    """Gaps to fill; those of a source that fails wait until one of its polls succeeds."""
+def gaps_to_fill(now: datetime) -> models.QuerySet[Gap]:
+    """Gaps to fill, held or not; those of a source that fails wait until it answers again."""
     return Gap.objects.filter(
-        free(now),
         source__poll_state__failures=0,
         next_try_at__lte=now,
         state__in=[GapState.OPEN, GapState.FILLING],
@@ -117,12 +116,18 @@ def open_gaps(now: datetime) -> models.QuerySet[Gap]:
     )
 
 
+def open_gaps(now: datetime) -> models.QuerySet[Gap]:
+    """Gaps to fill that nobody holds."""
+    return gaps_to_fill(now).filter(free(now))
+
+
 class Work(NamedTuple):
     """What an account has to do."""
 
     account: Connection
     polls_due: bool
-    gaps_due: bool
+    gap_since: datetime | None
+    """When the next page became due of the gap that waits longest."""
 
 
 def accounts_with_work(now: datetime) -> list[Work]:
@@ -130,18 +135,19 @@ def accounts_with_work(now: datetime) -> list[Work]:
 
     Asked in two steps: filtered by its own answers, the first statement would ask everything twice.
     """
+    gaps = open_gaps(now).filter(source__connection=OuterRef("pk")).order_by("next_try_at")
     due_at = (
         Connection.objects.filter(enabled=True)
         .order_by("pk")
         .values_list(
             "pk",
             Exists(due(now).filter(connection=OuterRef("pk"))),
-            Exists(open_gaps(now).filter(source__connection=OuterRef("pk"))),
+            Subquery(gaps.values("next_try_at")[:1]),
         )
     )
-    found = [(pk, polls, gaps) for pk, polls, gaps in due_at if polls or gaps]
+    found = [(pk, polls, since) for pk, polls, since in due_at if polls or since]
     accounts = Connection.objects.in_bulk([pk for pk, _, _ in found]) if found else {}
-    return [Work(accounts[pk], polls, gaps) for pk, polls, gaps in found if pk in accounts]
+    return [Work(accounts[pk], polls, since) for pk, polls, since in found if pk in accounts]
 
 
 def candidates(

@@ -7,8 +7,9 @@ is a lease with a fencing token and leaves `next_poll_at` alone, so that a crash
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import itemgetter
 
 from django.conf import settings
 from django.db import models
@@ -22,13 +23,15 @@ from ingestion.claiming import (
     Work,
     accounts_with_work,
     candidates,
+    due,
+    gaps_to_fill,
     lease,
     lease_rows,
     open_gaps,
 )
 from ingestion.claims import Claim
 from ingestion.enrolment import enrol, enrol_new
-from ingestion.gaps.lane import has_room
+from ingestion.gaps.lane import has_room, poll_comes
 from ingestion.models import Gap, PollState, slacks
 from ingestion.models.poll_state import BY_HAND
 from ingestion.resilience.gate import Gate, Reservation
@@ -44,11 +47,10 @@ __all__ = [
     "Queues",
     "dispatch",
     "give_back",
+    "next_pages",
     "poll_now",
 ]
 
-# Entries of a backfill page may take their time; one page a tick and account is plenty.
-PAGES_A_TICK = 1
 # As long as the probe of a half-open host may be on its way to a worker.
 OFFER_S = EXPIRES_S + AHEAD_S
 
@@ -93,11 +95,11 @@ class _Account:
     @property
     def may_fill(self) -> bool:
         """Whether gaps wait for a page, and no due poll is left for later."""
-        return self.work.gaps_due and not self.trial and len(self.rows) < self.room
+        return self.work.gap_since is not None and not self.trial and len(self.rows) < self.room
 
 
 def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
-    """Hand out every poll that is due and affordable, then one backfill page per account.
+    """Hand out every poll that is due and affordable, then a page of history.
 
     Raises GateUnavailable when Redis is away: without a budget nothing is asked.
     """
@@ -107,10 +109,48 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
     accounts = _accounts(accounts_with_work(now), gate)
     _book(accounts, gate, now)
     _hand_out_polls(accounts, clock, gate, queues, done)
-    for account in accounts:
-        if account.may_fill and has_room(account.connection, clock(), AHEAD_S):
-            _hand_out_page(account, clock, gate, queues, done)
+    pages = _claim_page(accounts, clock, gate)
+    if pages:
+        queues.pages(pages)
+    done.pages += len(pages)
     return done
+
+
+def next_pages(held: Sequence[Claim], clock: Clock, gate: Gate) -> list[Claim]:
+    """What to go on with once pages of the gaps `held` are stored, without waiting for a tick.
+
+    More of the same; what cannot be gone on with is given back, and then it is the turn of
+    whichever gap waits longest. Nothing of accounts with due polls: they go first. Raises
+    GateUnavailable.
+    """
+    now = clock()
+    wanted = gaps_to_fill(now).filter(
+        pk__in=[one.pk for one in held], lease_until__gt=now, source__connection__enabled=True
+    )
+    gaps = {(one.pk, one.claim_token): one for one in wanted.select_related("source__connection")}
+    claims = []
+    for one in held:
+        gap = gaps.get((one.pk, one.token))
+        slot = _another(gap.source.connection, now, gate) if gap else None
+        if slot is None:
+            give_back(Gap.objects.all(), [one])
+        else:
+            claims.append(replace(one, not_before=slot))
+    if claims:
+        return claims
+    works = [one for one in accounts_with_work(now) if one.gap_since and not one.polls_due]
+    return _claim_page(_accounts(works, gate), clock, gate)
+
+
+def _another(connection: Connection, now: datetime, gate: Gate) -> float | None:
+    """When the slot begins of one more page of an account; None where it has to wait."""
+    if due(now).filter(connection=connection).exists() or poll_comes(connection, now, AHEAD_S):
+        return None
+    for account in _accounts([Work(connection, False, now)], gate):
+        if account.may_fill:
+            booked = gate.reserve(account.route.group, account.route.rate, 1, AHEAD_S)
+            return booked.starts_at(0) if booked.granted else None
+    return None
 
 
 def _accounts(works: Sequence[Work], gate: Gate) -> list[_Account]:
@@ -164,19 +204,21 @@ def _hand_out_polls(
     done.polls += len(claims)
 
 
-def _hand_out_page(
-    account: _Account, clock: Clock, gate: Gate, queues: Queues, done: Dispatched
-) -> None:
-    """The pages that waited longest."""
-    now, route = clock(), account.route
-    booked = gate.reserve(route.group, route.rate, PAGES_A_TICK, AHEAD_S)
-    gaps = open_gaps(now).filter(source__connection=account.connection)
-    tokens = lease_rows(gaps.order_by("next_try_at", "pk"), now, booked.granted)
-    claims = _claims(list(tokens.items()), booked)
-    if claims:
-        queues.pages(claims)
-    _refund(route, booked, len(claims), gate)
-    done.pages += len(claims)
+def _claim_page(accounts: Sequence[_Account], clock: Clock, gate: Gate) -> list[Claim]:
+    """Lease the page that waited longest of those that delay no live poll."""
+    filling = [(one.work.gap_since, one) for one in accounts if one.may_fill]
+    for _, account in sorted(filling, key=itemgetter(0)):
+        if not has_room(account.connection, clock(), AHEAD_S):
+            continue
+        now, route = clock(), account.route
+        booked = gate.reserve(route.group, route.rate, 1, AHEAD_S)
+        gaps = open_gaps(now).filter(source__connection=account.connection)
+        tokens = lease_rows(gaps.order_by("next_try_at", "pk"), now, booked.granted)
+        claims = _claims(list(tokens.items()), booked)
+        _refund(route, booked, len(claims), gate)
+        if claims:
+            return claims
+    return []
 
 
 def _claims(held: Sequence[tuple[int, int]], booked: Reservation) -> list[Claim]:

@@ -136,9 +136,14 @@ class Polling:
         return len(held)
 
 
+@dataclass(frozen=True, slots=True)
 class Filling:
-    """Pages of gaps. A page is large, and each is stored by itself."""
+    """Pages of gaps. A page is large, and each is stored by itself.
 
+    `going_on`: a gap stays leased until all of it is read.
+    """
+
+    going_on: bool = False
     lane = Lane.BACKFILL
 
     def rows(self) -> models.QuerySet[Gap]:
@@ -180,7 +185,15 @@ class Filling:
         ingested = ingest(delivery, now) if delivery else None
         # After the readings, as everybody takes these two: a live poll may hold the gap's row next.
         asked = one.asked
-        gaps.settle_page(one.claim, one.row, asked.fetched, asked.message, now, asked.kind)
+        gaps.settle_page(
+            one.claim,
+            one.row,
+            asked.fetched,
+            asked.message,
+            now,
+            asked.kind,
+            keep=self.going_on,
+        )
         insert_rows(PollLog, [log_row(one.source, Lane.BACKFILL, asked, ingested, now)])
 
 

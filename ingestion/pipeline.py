@@ -113,7 +113,7 @@ def _read(delivery: Delivery, now: datetime) -> _Read:
     if values is None:
         entries, values, refusals = _read_singly(delivery, now)
     source, device = repeat(delivery.source.id), repeat(delivery.source.device_id)
-    at, sequence, fields = ([entry[place] for entry in entries] for place in range(3))
+    at, sequence, fields = zip(*entries, strict=True) if entries else ((), (), ())
     samples = of_columns(Sample, device, at, sequence, values, repeat(delivery.origin))
     arrived = repeat(to_millisecond(now))
     received = of_columns(Received, source, device, at, sequence, fields, arrived)

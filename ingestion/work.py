@@ -14,8 +14,9 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from ingestion.claims import Claim, LeaseLost
-from ingestion.dispatch import DEADLINE_S, give_back
+from ingestion.dispatch import DEADLINE_S, give_back, next_pages
 from ingestion.errands import Answer, Errand, Filling, Polling, Row, log_defect
+from ingestion.models import Gap
 from ingestion.patience import DatabaseAway, insist
 from ingestion.polling import Asked, Equipment, Inquiry, ask_all
 from ingestion.resilience.classify import Kind, Outcome
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 SLOT_PATIENCE_S = 5.0
+GO_ON_S = 5.0
 
 _OUT_OF_TIME = "out of time"
 _OUR_DEFECT = Asked(
@@ -56,25 +58,45 @@ _ending = _Ending()
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What polling needs from outside: the way to ask, and the clock (both injected in tests)."""
+    """What polling needs from outside: the way to ask, and the clock (both injected in tests).
+
+    `go_on_s`: so long it reads page after page; then others have their turn, and it may be stopped.
+    """
 
     equipment: Equipment
     now: Callable[[], datetime] = timezone.now
+    go_on_s: float = GO_ON_S
 
     def poll(self, claims: Sequence[Claim]) -> int:
         """Poll claimed sources, each at its slot; returns how many polls were settled."""
-        return self._carry_out(claims, Polling())
+        return self._carry_out(claims, Polling(), self._clock() + DEADLINE_S)
 
     def fill(self, claims: Sequence[Claim]) -> int:
-        """Fetch one page of each claimed gap; returns how many pages were settled."""
-        return self._carry_out(claims, Filling())
+        """Fetch one page of each claimed gap, and go on for a while with what is next.
 
-    def _carry_out(self, claims: Sequence[Claim], errand: Errand[Row]) -> int:
-        """Ask for all claims at once and store what comes as it comes.
+        Returns how many pages were settled.
+        """
+        start, settled = self._clock(), 0
+        while claims:
+            going_on = self._clock() < start + self.go_on_s
+            settled += self._carry_out(claims, Filling(going_on), start + DEADLINE_S)
+            claims = self._next_pages(claims) if going_on else []
+        return settled
+
+    def _next_pages(self, held: Sequence[Claim]) -> list[Claim]:
+        """What keeps the site from going on, the next tick meets as well, and tells of it."""
+        with suppress(DatabaseError):  # leases expire
+            try:
+                return next_pages(held, self.now, self.equipment.gate)
+            except GateUnavailable:
+                give_back(Gap.objects.all(), held)
+        return []
+
+    def _carry_out(self, claims: Sequence[Claim], errand: Errand[Row], until: float) -> int:
+        """Ask for all claims at once, and store what comes as it comes, `until` (our clock).
 
         What could not be asked or stored in time, or without the gate, is given back.
         """
-        until = self._clock() + DEADLINE_S
         rows = self._insist(lambda: errand.load(claims), until)
         # A row may be deleted, or claimed anew because this message came too late.
         ours = {

@@ -27,7 +27,7 @@ from ingestion.models import (
 from ingestion.models.gap import PAGE
 from ingestion.rules import route_of
 
-# The dispatcher hands out one page a second and account at most.
+# About a megabyte is to arrive; storing it takes an eighth of this (benchmark `backfill`).
 PAGE_S = 1.0
 
 

@@ -27,10 +27,10 @@ def has_room(connection: Connection, now: datetime, ahead_s: float) -> bool:
     `ahead_s`: how far ahead of now the page's slot may be booked.
     """
     in_flight = Gap.objects.filter(lease_until__gt=now).count()
-    return in_flight < settings.PAGES_AT_ONCE and not _poll_comes(connection, now, ahead_s)
+    return in_flight < settings.PAGES_AT_ONCE and not poll_comes(connection, now, ahead_s)
 
 
-def _poll_comes(connection: Connection, now: datetime, ahead_s: float) -> bool:
+def poll_comes(connection: Connection, now: datetime, ahead_s: float) -> bool:
     """Whether a poll becomes due before the slot after the page's; those under way included."""
     interval_s = route_of(connection).rate.interval_s
     if interval_s <= DENSE_S:

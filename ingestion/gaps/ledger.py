@@ -76,8 +76,8 @@ class Turn:
 
 def answer_of(fetched: Fetched) -> Answer:
     """What the ledger needs of an answer. Rows refused for a reason were read, too."""
-    seconds = list(map(int, map(datetime.timestamp, [one.at for one in fetched.entries])))
-    rows = of_columns(Row, [one.sequence for one in fetched.entries], seconds)
+    at, sequences, _ = zip(*fetched.entries, strict=True) if fetched.entries else ((), (), ())
+    rows = of_columns(Row, sequences, list(map(int, map(datetime.timestamp, at))))
     rows += [
         Row(one.sequence, None if one.at is None else int(one.at.timestamp()))
         for one in fetched.refusals

@@ -103,6 +103,8 @@ def given_up(ranges: Sequence[Range], upto: int | None) -> Ranges:
 
 def _runs(rows: Sequence[Row]) -> list[Range]:
     """Rows in order of their numbers, as ranges."""
+    if rows[-1].number - rows[0].number == len(rows) - 1:  # most often all in one
+        return [Range(rows[0].number, rows[-1].number, rows[0].at, rows[-1].at)]
     runs: list[Range] = []
     first = last = rows[0]
     for row in rows[1:]:

@@ -51,14 +51,18 @@ def settle_page(
     message: str,
     now: datetime,
     kind: Kind | None = None,
+    *,
+    keep: bool = False,
 ) -> None:
     """Record what a page brought; an unsuccessful one is tried again later, and smaller if it was
     too large.
 
-    Raises LeaseLost when another worker holds the gap by now.
+    `keep`: the gap stays leased while there are more pages of it to be read at once. Raises
+    LeaseLost when another worker holds the gap by now.
     """
     if fetched is None:
-        _update(claim, gap, _after_failure(gap, message, kind, now))
+        changes = _after_failure(gap, message, kind, now)
+        _update(claim, gap, {**changes, "lease_until": None})
         return
     known = record.load([gap.source_id]).get(gap.source_id, Ledger())
     turn = after_page(known, answer_of(fetched))
@@ -69,7 +73,8 @@ def settle_page(
         lost = holes.record_lost(gap.source, settled.lost, bounds, now)
         if gap.reason == GapReason.NUMBERS:
             changes = {**changes, **_becomes(lost[0])}
-    _update(claim, gap, changes)
+    more = keep and changes.get("state") == GapState.FILLING
+    _update(claim, gap, changes if more else {**changes, "lease_until": None})
     if settled.ledger != known:
         record.save({gap.source_id: settled.ledger})
     record.count_days([(gap.source, turn)], now)
@@ -79,7 +84,7 @@ def settle_page(
 
 def _update(claim: Claim, gap: Gap, changes: dict[str, Any]) -> None:
     held = Gap.objects.filter(pk=gap.pk, claim_token=claim.token)
-    if not held.update(lease_until=None, **changes):
+    if not held.update(**changes):
         raise LeaseLost
 
 
@@ -116,7 +121,8 @@ def _after_page(gap: Gap, fetched: Fetched, ledger: Ledger, now: datetime) -> _S
         "message": "",
     }
     oldest = oldest_time(fetched)
-    if not fetched.full or _all_found(gap, ledger):
+    beyond = oldest is not None and oldest < gap.since  # of a server that heeds no beginning
+    if not fetched.full or beyond or _all_found(gap, ledger):
         return _closed(gap, changes, ledger, now)
     if oldest is None:
         changes |= {

@@ -29,10 +29,12 @@ def sound_values(
     None where it might: then each row is to be normalised by itself. `latest` (aware): what is
     later lies in the future.
     """
-    if len(entries) < FROM or not rules or max([entry.at for entry in entries]) > latest:
+    if len(entries) < FROM or not rules:
+        return None
+    times, _, fields = zip(*entries, strict=True)
+    if max(times) > latest:
         return None
     try:
-        fields = [entry.fields for entry in entries]
         columns = [
             _column(entries, [one.get(rule.field) for one in fields], rule) for rule in rules
         ]

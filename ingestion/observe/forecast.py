@@ -19,7 +19,8 @@ from ingestion.observe.phrases import number, percent, plural, span
 FULL = 0.9
 """Above this share of the budget the forecast warns: an outage's backlog needs room, too."""
 PAGES_A_SECOND = 1.0
-"""So many backfill pages the dispatcher hands out at most (`dispatch.PAGES_A_TICK`)."""
+"""So many backfill pages are read at most: one after the other, a second for each
+(`gaps.backfill.PAGE_S`)."""
 
 
 @dataclass(frozen=True, slots=True)

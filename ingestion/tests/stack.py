@@ -37,6 +37,8 @@ class Stack:
 
     simulator: RunningSimulator
     at: datetime = START
+    go_on_s: float = 0.0
+    """Time stands while a page is read: a worker that goes on would read all there is at once."""
     gate: LocalGate = field(init=False)
     worker: Worker = field(init=False)
 
@@ -48,7 +50,7 @@ class Stack:
     def worker_with(self, gate: Gate, transport: Transport) -> Worker:
         """A worker that lives on the stack's clock."""
         time = Time(lambda: self.at.timestamp(), self.advance, random.random)
-        return Worker(Equipment(gate, transport, time), lambda: self.at)
+        return Worker(Equipment(gate, transport, time), lambda: self.at, self.go_on_s)
 
     def show_clock(self) -> None:
         """The simulator lives at the same instant."""
