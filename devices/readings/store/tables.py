@@ -53,8 +53,7 @@ class Records(Mapping[Key, Record]):
     """Records by key, in the order of keys.
 
     Each is made of its key and what stands behind it when it is asked for: while the database
-    takes the first ones, the others are made. Very many are put in order and go to the database
-    without that any of them is looked up.
+    takes the first ones, the others are made. None has to be looked up on the way.
     """
 
     def __init__(self, make: Callable[..., Record], behind: int = 1) -> None:

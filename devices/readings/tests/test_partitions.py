@@ -135,15 +135,20 @@ def test_months_follow_each_other_over_the_years() -> None:
     assert Month(2027, 1).begins == datetime(2027, 1, 1, tzinfo=UTC)
 
 
+def every_second(count: int) -> tuple[int, list[Sample]]:
+    """A new metric, and samples of it."""
+    tank = device()
+    (level,) = (metric.pk for metric in metrics(tank, 1))
+    return level, [
+        Sample(tank.pk, START + timedelta(seconds=number), number, {level: float(number)})
+        for number in range(count)
+    ]
+
+
 def test_a_copy_that_meets_what_is_stored_looks_and_the_next_ones_look_before(
     store: ReadingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tank = device()
-    (level,) = (metric.pk for metric in metrics(tank, 1))
-    samples = [
-        Sample(tank.pk, START + timedelta(seconds=number), number, {level: float(number)})
-        for number in range(3_000)
-    ]
+    level, samples = every_second(3_000)
     copied: list[int] = []
     copy = inserting.copy_in
 
@@ -170,12 +175,7 @@ def test_a_copy_that_meets_what_is_stored_looks_and_the_next_ones_look_before(
 def test_whoever_meets_nothing_for_a_while_looks_no_more(
     store: ReadingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tank = device()
-    (level,) = (metric.pk for metric in metrics(tank, 1))
-    samples = [
-        Sample(tank.pk, START + timedelta(seconds=number), number, {level: float(number)})
-        for number in range(6_000)
-    ]
+    level, samples = every_second(6_000)
     store.write(samples[:1_000])
     store.write(samples[999:2_000])
     looks: list[int] = []
