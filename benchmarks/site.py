@@ -35,7 +35,11 @@ def temporary_site(*, postgresql: bool = False, clickhouse: bool = False) -> Ite
     url = os.environ.get("REDIS_URL") or os.environ.get("TEST_REDIS_URL")
     if not url:
         raise NoRedis("Set REDIS_URL, or use `make bench`, which starts a Redis of its own.")
-    with tempfile.TemporaryDirectory(prefix="telemetry-bench-") as folder, ExitStack() as made:
+    # ClickHouse's engine stays in this process until its end, and may still be tidying its files.
+    directory = tempfile.TemporaryDirectory(
+        prefix="telemetry-bench-", ignore_cleanup_errors=clickhouse
+    )
+    with directory as folder, ExitStack() as made:
         database = f"sqlite:///{folder}/bench.sqlite3"
         if postgresql:
             database = made.enter_context(_new_database(os.environ.get("TEST_POSTGRES_URL")))

@@ -27,9 +27,14 @@ from ingestion.resilience.policy import RetryPolicy
 AHEAD_S = 2.0
 EXPIRES_S = 20
 DEADLINE_S = 30
+# Whoever comes too late for his slot books another that begins within so long.
+SLOT_PATIENCE_S = 5.0
+STORES_S = 5
 # Longer than a message may wait, a batch may run and its last request may take together, with
 # some time to store: no worker outlives its lease.
-LEASE = timedelta(seconds=EXPIRES_S + DEADLINE_S + RetryPolicy().deadline_s + 5)
+LEASE = timedelta(seconds=EXPIRES_S + DEADLINE_S + RetryPolicy().deadline_s + STORES_S)
+# Whoever goes on with a gap asks at once: what a killed worker held of it is asked again sooner.
+GOES_ON = timedelta(seconds=AHEAD_S + SLOT_PATIENCE_S + RetryPolicy().deadline_s + STORES_S)
 
 CLASSES = (BY_HAND, *Priority.values)
 # Whoever presses «Poll now» waits in front of the critical class, by as much as a class is apart.

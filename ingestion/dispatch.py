@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 
 from django.conf import settings
@@ -19,7 +19,9 @@ from ingestion.claiming import (
     AHEAD_S,
     DEADLINE_S,
     EXPIRES_S,
+    GOES_ON,
     LEASE,
+    STORES_S,
     Work,
     accounts_with_work,
     candidates,
@@ -125,7 +127,9 @@ def next_pages(held: Sequence[Claim], clock: Clock, gate: Gate) -> list[Claim]:
     """
     now = clock()
     wanted = gaps_to_fill(now).filter(
-        pk__in=[one.pk for one in held], lease_until__gt=now, source__connection__enabled=True
+        pk__in=[one.pk for one in held],
+        lease_until__gte=now + GOES_ON - timedelta(seconds=STORES_S),  # no request outlives it
+        source__connection__enabled=True,
     )
     gaps = {(one.pk, one.claim_token): one for one in wanted.select_related("source__connection")}
     claims = []

@@ -13,6 +13,7 @@ import structlog
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from ingestion.claiming import SLOT_PATIENCE_S
 from ingestion.claims import Claim, LeaseLost
 from ingestion.dispatch import DEADLINE_S, give_back, next_pages
 from ingestion.errands import Answer, Errand, Filling, Polling, Row, log_defect
@@ -26,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-SLOT_PATIENCE_S = 5.0
 GO_ON_S = 5.0
 
 _OUT_OF_TIME = "out of time"

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from ingestion.claiming import GOES_ON
 from ingestion.claims import Claim, LeaseLost
 from ingestion.gaps import holes, record
 from ingestion.gaps.ledger import (
@@ -57,8 +58,8 @@ def settle_page(
     """Record what a page brought; an unsuccessful one is tried again later, and smaller if it was
     too large.
 
-    `keep`: the gap stays leased while there are more pages of it to be read at once. Raises
-    LeaseLost when another worker holds the gap by now.
+    `keep`: the gap stays leased, for as long as one more page takes, while there are more of it.
+    Raises LeaseLost when another worker holds the gap by now.
     """
     if fetched is None:
         changes = _after_failure(gap, message, kind, now)
@@ -74,7 +75,7 @@ def settle_page(
         if gap.reason == GapReason.NUMBERS:
             changes = {**changes, **_becomes(lost[0])}
     more = keep and changes.get("state") == GapState.FILLING
-    _update(claim, gap, changes if more else {**changes, "lease_until": None})
+    _update(claim, gap, {**changes, "lease_until": now + GOES_ON if more else None})
     if settled.ledger != known:
         record.save({gap.source_id: settled.ledger})
     record.count_days([(gap.source, turn)], now)

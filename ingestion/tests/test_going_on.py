@@ -10,9 +10,9 @@ import pytest
 
 from devices.models import Connection
 from ingestion import gaps, work
-from ingestion.claiming import lease_rows, open_gaps
+from ingestion.claiming import GOES_ON, STORES_S, lease_rows, open_gaps
 from ingestion.claims import Claim
-from ingestion.dispatch import LEASE, Queues, dispatch
+from ingestion.dispatch import Queues, dispatch, next_pages
 from ingestion.entries import Entry
 from ingestion.gaps.backfill import cancel
 from ingestion.models import Gap, GapReason, GapState, Lane, PollLog, PollState
@@ -51,6 +51,11 @@ def due_polls(stack: Stack) -> list[Claim]:
     dispatch(lambda: stack.at, stack.gate, Queues(polls.extend, lambda _: None))
     Gap.objects.update(lease_until=None)
     return polls
+
+
+def leased(stack: Stack) -> dict[int, int]:
+    """The gap and its token, leased as by a tick."""
+    return lease_rows(open_gaps(stack.at), stack.at)
 
 
 def tick(stack: Stack, meanwhile: Callable[[int], object] = lambda _: None) -> None:
@@ -98,6 +103,16 @@ def test_after_some_seconds_others_have_their_turn(stack: Stack, source: Any) ->
     assert_left_to_others(2)
 
 
+def test_a_lease_that_is_half_over_is_given_back(stack: Stack, source: Any) -> None:
+    """The database was away while a page was to be stored: its lease counts from before that."""
+    (claim,) = [Claim(pk, token, 0.0) for pk, token in leased(stack).items()]
+    Gap.objects.update(state=GapState.FILLING, lease_until=stack.at + GOES_ON)
+    assert [one.pk for one in next_pages([claim], lambda: stack.at, stack.gate)] == [claim.pk]
+    stack.advance(STORES_S + 1)
+    (another,) = next_pages([claim], lambda: stack.at, stack.gate)
+    assert (another.pk, another.token) == (claim.pk, claim.token + 1)  # leased anew, as by a tick
+
+
 def test_switched_off_meanwhile_it_ends_there(stack: Stack, source: Any) -> None:
     tick(stack, lambda _: Connection.objects.update(enabled=False))
     assert_left_to_others(1)
@@ -116,8 +131,8 @@ def test_without_a_budget_to_ask_for_it_is_given_back(
         raise GateUnavailable("Redis cannot be reached")
 
     monkeypatch.setattr(stack.gate, "snapshots", away)
-    leased = lease_rows(open_gaps(stack.at), stack.at)
-    assert stack.worker.fill([Claim(pk, token, 0.0) for pk, token in leased.items()]) == 1
+    claims = [Claim(pk, token, 0.0) for pk, token in leased(stack).items()]
+    assert stack.worker.fill(claims) == 1
     assert_left_to_others(1)
 
 
@@ -130,7 +145,7 @@ def test_a_worker_that_is_killed_between_pages_loses_none(stack: Stack, source: 
         tick(stack, killed)
     tick(stack)
     assert pages_stored() == 1  # nobody knows that it is dead: its lease still stands
-    stack.advance(LEASE.total_seconds() + 1)
+    stack.advance(GOES_ON.total_seconds() + 1)
     stack.read_everything()
     assert_all_is_read_once(stack, source)
 

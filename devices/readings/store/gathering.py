@@ -33,11 +33,10 @@ def gather(engine: Engine, samples: Sequence[Sample], mark: Marks) -> Batch:
 
     Raises UnknownMetric or NotStorable.
     """
-    merged = _merged(_in_order(samples))
+    merged, (devices, at, sequences, values, _) = _merged(_in_order(samples))
     known = memory(mark.slots_gone)
     batch = Batch(merged, memory=known)
-    shapes = _shapes(engine, batch, known)
-    devices, at, sequences, values, _ = zip(*merged, strict=True) if merged else ((),) * 5
+    shapes = _shapes(engine, batch, known, values)
     if [shape.device for shape in shapes] != list(devices):
         raise _strange(merged, shapes)
     streams = [shape.stream for shape in shapes]
@@ -76,9 +75,10 @@ def _are_numbers(values: Collection[Value]) -> bool:
     return length <= (_LARGEST_WHOLE if int in kinds else LARGEST)
 
 
-def _shapes(engine: Engine, batch: Batch, known: Memory) -> Sequence[Shape]:
-    """The shape of each sample."""
-    values = [sample.values for sample in batch.samples]
+def _shapes(
+    engine: Engine, batch: Batch, known: Memory, values: Sequence[Mapping[int, Value]]
+) -> Sequence[Shape]:
+    """The shape of each sample, which has these values."""
     with suppress(KeyError):  # none of the tuples is kept: nothing new for the collector
         return list(map(known.shapes.__getitem__, map(tuple, values)))
     metrics_of = list(map(tuple, values))
@@ -100,19 +100,24 @@ def _in_order(samples: Sequence[Sample]) -> list[Sample]:
     return full
 
 
-def _merged(ordered: list[Sample]) -> list[Sample]:
-    """Each identity once; of two values the later wins."""
-    parts = list(zip(*ordered, strict=True))[:3]
-    following = zip(*[part[1:] for part in parts], strict=True)
-    if not any(map(eq, zip(*parts, strict=True), following)):
-        return ordered
+def _columns(samples: Sequence[Sample]) -> tuple[Sequence[Any], ...]:
+    return tuple(zip(*samples, strict=True)) if samples else ((),) * len(Sample._fields)
+
+
+def _merged(ordered: list[Sample]) -> tuple[list[Sample], tuple[Sequence[Any], ...]]:
+    """Each identity once, of two values the later; and the same as columns."""
+    columns = _columns(ordered)
+    identities = zip(*columns[:3], strict=True)
+    following = zip(*[column[1:] for column in columns[:3]], strict=True)
+    if not any(map(eq, identities, following)):
+        return ordered, columns
     merged: list[Sample] = []
     for sample in ordered:
         if merged and merged[-1][:3] == sample[:3]:
             merged[-1] = merged[-1]._replace(values={**merged[-1].values, **sample.values})
         else:
             merged.append(sample)
-    return merged
+    return merged, _columns(merged)
 
 
 def _give_slots(engine: Engine, batch: Batch) -> None:

@@ -17,6 +17,7 @@ from devices.readings.retention import prune
 from devices.readings.samples import AggregateRequest, HistoryRequest, Received, Sample
 from devices.readings.store import ReadingStore, get_store, inserting, partitions
 from devices.readings.store.partitions import Month, existing, month_of
+from devices.readings.store.sql import SqlStore
 from devices.readings.store.tables import RECEIVED, ROWS, TEXTS, Table
 from devices.readings.tests.network import FAR, START, device, metrics
 from devices.readings.tests.retained import DAYS, JANUARY, NOW, afterwards, daily
@@ -145,8 +146,16 @@ def every_second(count: int) -> tuple[int, list[Sample]]:
     ]
 
 
+@pytest.fixture
+def untaught(store: ReadingStore, monkeypatch: pytest.MonkeyPatch) -> ReadingStore:
+    """A store that has met nothing yet."""
+    assert isinstance(store, SqlStore)
+    monkeypatch.setattr(store.engine, "_inserter", inserting.Inserter())
+    return store
+
+
 def test_a_copy_that_meets_what_is_stored_looks_and_the_next_ones_look_before(
-    store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+    untaught: ReadingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     level, samples = every_second(3_000)
     copied: list[int] = []
@@ -157,27 +166,27 @@ def test_a_copy_that_meets_what_is_stored_looks_and_the_next_ones_look_before(
         copy(table, keys, records)
 
     monkeypatch.setattr(inserting, "copy_in", counted)
-    store.write(samples[:600])
+    untaught.write(samples[:600])
     copied.clear()
 
-    result = store.write(samples[:1_000])
+    result = untaught.write(samples[:1_000])
     assert (list(result.new), result.unchanged) == (samples[600:1_000], 600)
-    assert store.write(samples[:1_000]).unchanged == 1_000
+    assert untaught.write(samples[:1_000]).unchanged == 1_000
     assert copied == [1_000, 400]  # once in vain, and then not again
 
-    edge = store.write(samples[999:2_000])  # as the pages of a hole meet
+    edge = untaught.write(samples[999:2_000])  # as the pages of a hole meet
     assert (list(edge.new), edge.unchanged) == (samples[1_000:2_000], 1)
-    store.write(samples[2_000:])
+    untaught.write(samples[2_000:])
     assert copied == [1_000, 400, 1_000, 1_000]
-    assert store.held([level], START, START + timedelta(hours=1)) == 3_000
+    assert untaught.held([level], START, START + timedelta(hours=1)) == 3_000
 
 
 def test_whoever_meets_nothing_for_a_while_looks_no_more(
-    store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+    untaught: ReadingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     level, samples = every_second(6_000)
-    store.write(samples[:1_000])
-    store.write(samples[999:2_000])
+    untaught.write(samples[:1_000])
+    untaught.write(samples[999:2_000])
     looks: list[int] = []
     look = inserting._near
 
@@ -187,9 +196,9 @@ def test_whoever_meets_nothing_for_a_while_looks_no_more(
 
     monkeypatch.setattr(inserting, "_near", counted)
     for start in range(2_000, 6_000, 600):
-        store.write(samples[start : start + 600])
+        untaught.write(samples[start : start + 600])
     assert len(looks) == inserting.LOOKS
-    assert store.held([level], START, START + timedelta(hours=2)) == 6_000
+    assert untaught.held([level], START, START + timedelta(hours=2)) == 6_000
 
 
 def test_a_month_made_in_the_middle_of_a_transaction_is_found_by_it(store: ReadingStore) -> None:
