@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from django.db import connection as database
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q
 
 from devices.models import Connection, Device, Priority, Source
 from ingestion.models import Gap, GapState, PollState
@@ -131,8 +131,7 @@ class Work(NamedTuple):
 
     account: Connection
     polls_due: bool
-    gap_since: datetime | None
-    """When the next page became due of the gap that waits longest."""
+    gaps_due: bool
 
 
 def accounts_with_work(now: datetime) -> list[Work]:
@@ -140,19 +139,18 @@ def accounts_with_work(now: datetime) -> list[Work]:
 
     Asked in two steps: filtered by its own answers, the first statement would ask everything twice.
     """
-    gaps = open_gaps(now).filter(source__connection=OuterRef("pk")).order_by("next_try_at")
     due_at = (
         Connection.objects.filter(enabled=True)
         .order_by("pk")
         .values_list(
             "pk",
             Exists(due(now).filter(connection=OuterRef("pk"))),
-            Subquery(gaps.values("next_try_at")[:1]),
+            Exists(open_gaps(now).filter(source__connection=OuterRef("pk"))),
         )
     )
-    found = [(pk, polls, since) for pk, polls, since in due_at if polls or since]
+    found = [(pk, polls, gaps) for pk, polls, gaps in due_at if polls or gaps]
     accounts = Connection.objects.in_bulk([pk for pk, _, _ in found]) if found else {}
-    return [Work(accounts[pk], polls, since) for pk, polls, since in found if pk in accounts]
+    return [Work(accounts[pk], polls, gaps) for pk, polls, gaps in found if pk in accounts]
 
 
 def candidates(

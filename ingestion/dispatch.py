@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from operator import itemgetter
 
 from django.conf import settings
 from django.db import models
@@ -97,7 +96,7 @@ class _Account:
     @property
     def may_fill(self) -> bool:
         """Whether gaps wait for a page, and no due poll is left for later."""
-        return self.work.gap_since is not None and not self.trial and len(self.rows) < self.room
+        return self.work.gaps_due and not self.trial and len(self.rows) < self.room
 
 
 def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
@@ -121,9 +120,8 @@ def dispatch(clock: Clock, gate: Gate, queues: Queues) -> Dispatched:
 def next_pages(held: Sequence[Claim], clock: Clock, gate: Gate) -> list[Claim]:
     """What to go on with once pages of the gaps `held` are stored, without waiting for a tick.
 
-    More of the same; what cannot be gone on with is given back, and then it is the turn of
-    whichever gap waits longest. Nothing of accounts with due polls: they go first. Raises
-    GateUnavailable.
+    More of the same; what cannot be gone on with is given back, and then it is another's turn.
+    Nothing of accounts with due polls: they go first. Raises GateUnavailable.
     """
     now = clock()
     wanted = gaps_to_fill(now).filter(
@@ -142,7 +140,7 @@ def next_pages(held: Sequence[Claim], clock: Clock, gate: Gate) -> list[Claim]:
             claims.append(replace(one, not_before=slot))
     if claims:
         return claims
-    works = [one for one in accounts_with_work(now) if one.gap_since and not one.polls_due]
+    works = [one for one in accounts_with_work(now) if one.gaps_due and not one.polls_due]
     return _claim_page(_accounts(works, gate), clock, gate)
 
 
@@ -150,7 +148,7 @@ def _another(connection: Connection, now: datetime, gate: Gate) -> float | None:
     """When the slot begins of one more page of an account; None where it has to wait."""
     if due(now).filter(connection=connection).exists() or poll_comes(connection, now, AHEAD_S):
         return None
-    for account in _accounts([Work(connection, False, now)], gate):
+    for account in _accounts([Work(connection, polls_due=False, gaps_due=True)], gate):
         if account.may_fill:
             booked = gate.reserve(account.route.group, account.route.rate, 1, AHEAD_S)
             return booked.starts_at(0) if booked.granted else None
@@ -209,9 +207,13 @@ def _hand_out_polls(
 
 
 def _claim_page(accounts: Sequence[_Account], clock: Clock, gate: Gate) -> list[Claim]:
-    """Lease the page that waited longest of those that delay no live poll."""
-    filling = [(one.work.gap_since, one) for one in accounts if one.may_fill]
-    for _, account in sorted(filling, key=itemgetter(0)):
+    """Lease the page that waited longest of an account whose polls it does not delay.
+
+    Each second another account is asked first: none has to wait until another's gaps are filled.
+    """
+    filling = [one for one in accounts if one.may_fill]
+    first = int(clock().timestamp()) % len(filling) if filling else 0
+    for account in (*filling[first:], *filling[:first]):
         if not has_room(account.connection, clock(), AHEAD_S):
             continue
         now, route = clock(), account.route

@@ -58,7 +58,9 @@ def test_a_poll_under_way_that_is_due_again_soon_keeps_its_slot(stack: Stack) ->
     assert not has_room(account, stack.at, AHEAD_S)
 
 
-def test_one_worker_is_always_free_for_live_polls(stack: Stack) -> None:
+@pytest.fixture
+def two_accounts(stack: Stack) -> None:
+    """Each with a tank that lacks its last three days."""
     accounts = [
         network.connection(stack.simulator),
         Connection.objects.create(name="Another", base_url=stack.simulator.url, rate_limit=6000),
@@ -66,6 +68,16 @@ def test_one_worker_is_always_free_for_live_polls(stack: Stack) -> None:
     for n, account in enumerate(accounts):
         of = network.device(f"Tank {n}")
         network.channel(account, of=of, interval_s=60, history_from=stack.at - 3 * DAY)
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_accounts_have_their_turns(stack: Stack) -> None:
+    stack.run(4)
+    assert [gap.entries > 0 for gap in Gap.objects.all()] == [True, True]
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_one_worker_is_always_free_for_live_polls(stack: Stack) -> None:
     pages: list[Claim] = []
     queues = Queues(stack.worker.poll, pages.extend)
     for _ in range(5):

@@ -150,7 +150,7 @@ def test_a_worker_that_is_killed_between_pages_loses_none(stack: Stack, source: 
     assert_all_is_read_once(stack, source)
 
 
-def test_then_it_is_the_turn_of_the_gap_that_waits_longest(stack: Stack, source: Any) -> None:
+def test_then_it_is_the_turn_of_another_account(stack: Stack, source: Any) -> None:
     account = Connection.objects.create(
         name="Another", base_url=stack.simulator.url, rate_limit=6000
     )
