@@ -34,7 +34,7 @@ STORES_S = 5
 # some time to store: no worker outlives its lease.
 LEASE = timedelta(seconds=EXPIRES_S + DEADLINE_S + RetryPolicy().deadline_s + STORES_S)
 # Whoever goes on with a gap asks at once: what a killed worker held of it is asked again sooner.
-GOES_ON = timedelta(seconds=AHEAD_S + SLOT_PATIENCE_S + RetryPolicy().deadline_s + STORES_S)
+PAGE_LEASE = timedelta(seconds=AHEAD_S + SLOT_PATIENCE_S + RetryPolicy().deadline_s + STORES_S)
 
 CLASSES = (BY_HAND, *Priority.values)
 # Whoever presses «Poll now» waits in front of the critical class, by as much as a class is apart.

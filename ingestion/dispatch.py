@@ -18,8 +18,8 @@ from ingestion.claiming import (
     AHEAD_S,
     DEADLINE_S,
     EXPIRES_S,
-    GOES_ON,
     LEASE,
+    PAGE_LEASE,
     STORES_S,
     Work,
     accounts_with_work,
@@ -126,14 +126,14 @@ def next_pages(held: Sequence[Claim], clock: Clock, gate: Gate) -> list[Claim]:
     now = clock()
     wanted = gaps_to_fill(now).filter(
         pk__in=[one.pk for one in held],
-        lease_until__gte=now + GOES_ON - timedelta(seconds=STORES_S),  # no request outlives it
+        lease_until__gte=now + PAGE_LEASE - timedelta(seconds=STORES_S),  # no request outlives it
         source__connection__enabled=True,
     )
     gaps = {(one.pk, one.claim_token): one for one in wanted.select_related("source__connection")}
     claims = []
     for one in held:
         gap = gaps.get((one.pk, one.token))
-        slot = _another(gap.source.connection, now, gate) if gap else None
+        slot = _next_slot(gap.source.connection, now, gate) if gap else None
         if slot is None:
             give_back(Gap.objects.all(), [one])
         else:
@@ -144,7 +144,7 @@ def next_pages(held: Sequence[Claim], clock: Clock, gate: Gate) -> list[Claim]:
     return _claim_page(_accounts(works, gate), clock, gate)
 
 
-def _another(connection: Connection, now: datetime, gate: Gate) -> float | None:
+def _next_slot(connection: Connection, now: datetime, gate: Gate) -> float | None:
     """When the slot begins of one more page of an account; None where it has to wait."""
     if due(now).filter(connection=connection).exists() or poll_comes(connection, now, AHEAD_S):
         return None

@@ -80,16 +80,17 @@ class Worker:
         while claims:
             going_on = self._clock() < start + self.go_on_s
             settled += self._carry_out(claims, Filling(going_on), start + DEADLINE_S)
-            claims = self._next_pages(claims) if going_on else []
+            claims = self._next_pages(claims, start + DEADLINE_S) if going_on else []
         return settled
 
-    def _next_pages(self, held: Sequence[Claim]) -> list[Claim]:
-        """What keeps the site from going on, the next tick meets as well, and tells of it."""
-        with suppress(DatabaseError):  # leases expire
-            try:
-                return next_pages(held, self.now, self.equipment.gate)
-            except GateUnavailable:
-                give_back(Gap.objects.all(), held)
+    def _next_pages(self, held: Sequence[Claim], until: float) -> list[Claim]:
+        """What there is to go on with: nothing without the gate, or while the database is away."""
+        try:
+            return self._insist(lambda: next_pages(held, self.now, self.equipment.gate), until)
+        except GateUnavailable:  # the next tick meets it as well, and tells
+            give_back(Gap.objects.all(), held)
+        except DatabaseAway:
+            pass  # it was told; leases expire
         return []
 
     def _carry_out(self, claims: Sequence[Claim], errand: Errand[Row], until: float) -> int:

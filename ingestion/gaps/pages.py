@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from ingestion.claiming import GOES_ON
+from ingestion.claiming import PAGE_LEASE
 from ingestion.claims import Claim, LeaseLost
 from ingestion.gaps import holes, record
 from ingestion.gaps.ledger import (
@@ -75,7 +75,7 @@ def settle_page(
         if gap.reason == GapReason.NUMBERS:
             changes = {**changes, **_becomes(lost[0])}
     more = keep and changes.get("state") == GapState.FILLING
-    _update(claim, gap, {**changes, "lease_until": now + GOES_ON if more else None})
+    _update(claim, gap, {**changes, "lease_until": now + PAGE_LEASE if more else None})
     if settled.ledger != known:
         record.save({gap.source_id: settled.ledger})
     record.count_days([(gap.source, turn)], now)

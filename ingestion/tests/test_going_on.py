@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import ProgrammingError
 
 from devices.models import Connection
 from ingestion import gaps, work
-from ingestion.claiming import GOES_ON, STORES_S, lease_rows, open_gaps
+from ingestion.claiming import PAGE_LEASE, STORES_S, lease_rows, open_gaps
 from ingestion.claims import Claim
 from ingestion.dispatch import Queues, dispatch, next_pages
 from ingestion.entries import Entry
@@ -106,7 +107,7 @@ def test_after_some_seconds_others_have_their_turn(stack: Stack, source: Any) ->
 def test_a_lease_that_is_half_over_is_given_back(stack: Stack, source: Any) -> None:
     """The database was away while a page was to be stored: its lease counts from before that."""
     (claim,) = [Claim(pk, token, 0.0) for pk, token in leased(stack).items()]
-    Gap.objects.update(state=GapState.FILLING, lease_until=stack.at + GOES_ON)
+    Gap.objects.update(state=GapState.FILLING, lease_until=stack.at + PAGE_LEASE)
     assert [one.pk for one in next_pages([claim], lambda: stack.at, stack.gate)] == [claim.pk]
     stack.advance(STORES_S + 1)
     (another,) = next_pages([claim], lambda: stack.at, stack.gate)
@@ -136,6 +137,18 @@ def test_without_a_budget_to_ask_for_it_is_given_back(
     assert_left_to_others(1)
 
 
+def test_a_defect_of_our_own_is_not_taken_for_an_outage(
+    stack: Stack, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: object) -> None:
+        raise ProgrammingError("no such column")
+
+    monkeypatch.setattr(work, "next_pages", wrong)
+    with pytest.raises(ProgrammingError):
+        tick(stack)
+    assert pages_stored() == 1
+
+
 def test_a_worker_that_is_killed_between_pages_loses_none(stack: Stack, source: Any) -> None:
     def killed(page: int) -> None:
         if page == 2:
@@ -145,7 +158,7 @@ def test_a_worker_that_is_killed_between_pages_loses_none(stack: Stack, source: 
         tick(stack, killed)
     tick(stack)
     assert pages_stored() == 1  # nobody knows that it is dead: its lease still stands
-    stack.advance(GOES_ON.total_seconds() + 1)
+    stack.advance(PAGE_LEASE.total_seconds() + 1)
     stack.read_everything()
     assert_all_is_read_once(stack, source)
 
