@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from devices.models import Metric
 from devices.readings.instants import HOUR
 from devices.readings.keeping import Kept
+from devices.readings.pace import GAP
 from devices.readings.periods import day_span, month_span
 from devices.readings.samples import (
     AggregateRequest,
@@ -39,8 +40,6 @@ WIDTHS = (
 """Bucket widths a chart may have; beyond, it counts in calendar days. Halves of a day would show
 the difference of day and night as a zigzag.
 """
-GAP = 3
-"""A line is broken where the next reading is this many times later than expected."""
 ALL = 10_000
 """More readings than any chart has places: those of a stretch were counted before."""
 _ORDER = list(Tier)

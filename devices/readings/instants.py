@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-_MILLISECOND = timedelta(milliseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_ms(at: datetime) -> int:
     """Whole milliseconds since 1970-01-01 UTC, rounded down."""
-    return (at - EPOCH) // _MILLISECOND
+    return (at - EPOCH) // MILLISECOND
 
 
 def from_ms(milliseconds: int) -> datetime:

@@ -74,8 +74,12 @@ class Volume:
 class Survey:
     """What a range of a metric holds: from when on what is kept, and how many single readings.
 
-    `readings` counts no further than was asked, and only where they are still kept.
+    `readings` counts no further than was asked, and only where they are still kept. Of a text or
+    on/off metric, runs stand for the readings from `runs_from` (None: since ever) to `runs_until`
+    (None: there are none); those from then on are all there.
     """
 
     kept: Kept
     readings: int
+    runs_from: datetime | None = None
+    runs_until: datetime | None = None

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from devices import units
-from devices.models import DataType, FieldMapping, Metric
-from devices.readings.charts import GAP
+from devices.models import DataType, Metric
+from devices.readings.pace import silence
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -107,28 +107,15 @@ def known() -> list[str]:
 
 
 def usual_bridge(metric: Metric) -> timedelta:
-    """Three times what is expected between two readings.
-
-    By the metric's own word, else by how often its sources are asked. Raises PaceUnknown when
-    neither is known: nothing is guessed.
-    """
-    every = metric.expected_every_s
-    if every is None:
-        mappings = FieldMapping.objects.filter(metric=metric)
-        every = max(
-            (
-                one.source.effective_interval_s
-                for one in mappings.select_related("source__device__type")
-            ),
-            default=None,
-        )
-    if every is None:
+    """What counts as silence of the metric; raises PaceUnknown when nobody can tell."""
+    found = silence(metric)
+    if found is None:
         raise PaceUnknown(
             f"Nobody said how often “{metric.label}” is expected: a gap cannot be told from the "
             "usual step. Say how far apart readings may be with “bridge”, or state on the "
             "metric's page how often one is expected."
         )
-    return timedelta(seconds=GAP * every)
+    return found
 
 
 def _is_percentile(name: str) -> bool:

@@ -156,6 +156,21 @@ class HistoryRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A value for as long as it was all that a metric said: what stays of texts and on/off values.
+
+    From the reading at (`at`, `sequence`) to the one at `until`; neighbours were at most `longest`
+    apart.
+    """
+
+    at: datetime
+    sequence: int
+    until: datetime
+    longest: timedelta
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class AggregateRequest:
     """Buckets of one metric over [since, until).
 

@@ -145,3 +145,7 @@ class StatesSerializer(serializers.Serializer[dict[str, Any]]):
     bridge_s = serializers.FloatField(
         help_text="How far apart two readings were allowed to be for a state to hold between them."
     )
+    runs_until = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Before this, single readings were dropped by age: states were read from runs.",
+    )

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
+from typing import NamedTuple
 
 from devices.models import DataType, Metric
 from devices.readings.measuring import NoSuchMeasure, usual_bridge
-from devices.readings.paging import all_readings
-from devices.readings.samples import HistoryRequest, Reading, Value
-from devices.readings.store import get_store, refuse_before
+from devices.readings.paging import all_readings, all_runs
+from devices.readings.samples import HistoryRequest, Reading, Run, Value
+from devices.readings.store import NotKept, get_store, refuse_before
+from devices.readings.store.alike import NEVER
 
 MOST_STAYS = 5000
 
@@ -38,30 +41,44 @@ class Stay:
 class States:
     """The stays in a range of time, in order, and how long each state lasted in all.
 
-    What is in no stay is not known: nothing was heard for longer than `bridge`.
+    What is in no stay is not known: nothing was heard for longer than `bridge`. Before `runs_until`
+    (None: nowhere) they were read from runs, the readings being gone.
     """
 
     stays: Sequence[Stay]
     lasted: Mapping[Value, timedelta]
     bridge: timedelta
+    runs_until: datetime | None = None
+
+
+class Told(NamedTuple):
+    """A value that was said from one instant to another: the same of a single reading."""
+
+    value: Value
+    since: datetime
+    until: datetime
 
 
 def states(metric: Metric, since: datetime, until: datetime, bridge: timedelta | None) -> States:
     """The states of a metric in [since, until); `bridge` as in `stays_of`, None: `usual_bridge`.
 
-    Raises NoSuchMeasure for a metric that measures, TooManyStays, and NotKept where single
-    readings of the range were dropped by age.
+    Raises NoSuchMeasure for a metric that measures, TooManyStays, and NotKept where readings of the
+    range were dropped by age and left no runs, or runs that are too coarse for the `bridge`.
     """
     if metric.data_type == DataType.FLOAT:
         raise NoSuchMeasure(
             f"“{metric.label}” measures a number, it has no states: ask for its measures."
         )
     bridge = usual_bridge(metric) if bridge is None else bridge
-    kept = get_store().survey(metric.pk, since, until, most=0).kept
-    refuse_before(since, kept.readings_from, "States need")
+    held = get_store().survey(metric.pk, since, until, most=0)
+    kept_from, runs_until = held.kept.readings_from, None
+    if kept_from is not None and since < kept_from and held.runs_until is not None:
+        kept_from, runs_until = held.runs_from, held.runs_until
+    refuse_before(since, kept_from, "States need")
+    told = _told(metric.pk, since, until, bridge, runs_until)
     stays: list[Stay] = []
     lasted: dict[Value, timedelta] = defaultdict(timedelta)
-    for stay in stays_of(_readings(metric.pk, since, until, bridge), since, until, bridge):
+    for stay in stays_of(told, since, until, bridge):
         if len(stays) == MOST_STAYS:
             raise TooManyStays(
                 f"“{metric.label}” changed more than {MOST_STAYS:,} times in this range: ask for a "
@@ -69,40 +86,80 @@ def states(metric: Metric, since: datetime, until: datetime, bridge: timedelta |
             )
         stays.append(stay)
         lasted[stay.value] += stay.length
-    return States(stays, lasted, bridge)
+    return States(stays, lasted, bridge, runs_until)
 
 
 def stays_of(
-    readings: Iterable[Reading], since: datetime, until: datetime, bridge: timedelta
+    told: Iterable[Told], since: datetime, until: datetime, bridge: timedelta
 ) -> Iterator[Stay]:
-    """The stays in [since, until) that readings of one metric, ordered by time, tell of.
+    """The stays in [since, until) that readings and runs of one metric, in order, tell of.
 
-    Between two readings at most `bridge` apart the state is taken to be that of the first, up to
-    the second. Across more than that nothing is taken to be known, nor after the last reading.
+    Between two of them at most `bridge` apart the state is taken to be that of the first, up to
+    the second. Across more than that nothing is taken to be known, nor after the last one.
     """
     held: Stay | None = None
-    before: Reading | None = None
-    for reading in readings:
-        if before is not None and reading.at - before.at <= bridge:
-            begins, ends = max(before.at, since), min(reading.at, until)
-            if held is not None and held.value == before.value and held.until == begins:
-                held = Stay(held.value, held.since, ends)
-            elif begins < ends:
-                if held is not None:
-                    yield held
-                held = Stay(before.value, begins, ends)
-        before = reading
+    for value, begun, ended in _bridged(told, bridge):
+        begins, ends = max(begun, since), min(ended, until)
+        if begins >= ends:
+            continue
+        if held is not None and held.value == value and held.until == begins:
+            begins = held.since
+        elif held is not None:
+            yield held
+        held = Stay(value, begins, ends)
     if held is not None:
         yield held
 
 
-def _readings(
-    metric: int, since: datetime, until: datetime, bridge: timedelta
-) -> Iterator[Reading]:
-    """The readings in the range, and the nearest on each side within `bridge` of it."""
+def _bridged(told: Iterable[Told], bridge: timedelta) -> Iterator[Told]:
+    """The same, each up to the next one where that is near enough."""
+    before: Told | None = None
+    for one in told:
+        if before is not None:
+            near = one.since - before.until <= bridge
+            yield Told(before.value, before.since, one.since if near else before.until)
+        before = one
+    if before is not None:
+        yield before
+
+
+def _told(
+    metric: int, since: datetime, until: datetime, bridge: timedelta, runs_until: datetime | None
+) -> Iterator[Told]:
+    """What was said in the range, and what is nearest to it on each side; by runs before
+    `runs_until`, by readings from then on.
+    """
+    edge = NEVER if runs_until is None else runs_until
+    if runs_until is not None:
+        for run in _runs(metric, since, until, edge):
+            if run.longest > bridge and run.at < until and run.until > since:
+                apart = ceil(run.longest.total_seconds())
+                raise NotKept(
+                    "Readings of this range were dropped by age. They were up to "
+                    f"{apart:,} s apart, it is not known where: ask for a “bridge” of {apart}s or "
+                    "more."
+                )
+            yield Told(run.value, run.at, run.until)
+    for reading in _readings(metric, since, until, bridge, edge):
+        yield Told(reading.value, reading.at, reading.at)
+
+
+def _runs(metric: int, since: datetime, until: datetime, edge: datetime) -> Iterator[Run]:
+    """The runs before `edge` that begin in the range, and the nearest on each side of it."""
     store = get_store()
+    begins, ends = min(since, edge), min(until, edge)
+    yield from store.runs(HistoryRequest(metric, NEVER, begins, limit=1, newest_first=True))
+    yield from all_runs(metric, begins, ends)
+    yield from store.runs(HistoryRequest(metric, ends, edge, limit=1))
+
+
+def _readings(
+    metric: int, since: datetime, until: datetime, bridge: timedelta, edge: datetime
+) -> Iterator[Reading]:
+    """The readings from `edge` on in the range, and the nearest on each side within `bridge`."""
+    store, begins, ends = get_store(), max(since, edge), max(until, edge)
     yield from store.history(
-        HistoryRequest(metric, since - bridge, since, limit=1, newest_first=True)
+        HistoryRequest(metric, max(since - bridge, edge), begins, limit=1, newest_first=True)
     )
-    yield from all_readings(metric, since, until)
-    yield from store.history(HistoryRequest(metric, until, until + bridge, limit=1))
+    yield from all_readings(metric, begins, ends)
+    yield from store.history(HistoryRequest(metric, ends, until + bridge, limit=1))

@@ -159,5 +159,6 @@ class StatesView(OneMetricView):
                 ],
                 "unknown_s": (until - since - known).total_seconds(),
                 "bridge_s": found.bridge.total_seconds(),
+                "runs_until": found.runs_until and iso(found.runs_until),
             }
         )

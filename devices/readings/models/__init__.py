@@ -5,7 +5,7 @@ from devices.readings.models.imports import ReadingImport, ReadingImportPiece
 from devices.readings.models.latest import Latest, LatestRow, LatestText
 from devices.readings.models.lists import ReceivedEntry, RollupEntry
 from devices.readings.models.retention import KeptFrom, RetentionRule
-from devices.readings.models.rows import SLOTS, Received, Row, Slot, Stream, TextValue
+from devices.readings.models.rows import SLOTS, Received, Row, Slot, StateRun, Stream, TextValue
 from devices.readings.models.tiers import (
     DayZone,
     LateLog,
@@ -38,6 +38,7 @@ __all__ = [
     "RollupMonth",
     "Row",
     "Slot",
+    "StateRun",
     "Stream",
     "Summary",
     "TextValue",

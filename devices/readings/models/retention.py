@@ -123,6 +123,8 @@ class KeptFrom(models.Model):
     A row here is a promise already kept: raising a rule later brings nothing back. Readings before
     `archived_until` (null: none) are read from the archive, never from the rows. It has all of
     them from `archived_from` on (null: since ever); older files may hold some of what was before.
+    Runs stand for its texts and on/off values between `runs_from` (null: since ever) and
+    `runs_until` (null: none do).
     """
 
     device = models.OneToOneField(
@@ -133,6 +135,8 @@ class KeptFrom(models.Model):
     dropped_until = InstantField(null=True)
     archived_from = InstantField(null=True)
     archived_until = InstantField(null=True)
+    runs_from = InstantField(null=True)
+    runs_until = InstantField(null=True)
 
     def __str__(self) -> str:
         """The device and the instant."""

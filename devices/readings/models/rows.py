@@ -106,6 +106,27 @@ class TextValue(models.Model):
         return str(self.flag) if self.text is None else self.text
 
 
+class StateRun(models.Model):
+    """A text or on/off value for as long as it was all that a metric said: what stays of its
+    readings when they are dropped by age. `at` and `until` are those of its first and last one.
+    """
+
+    pk = models.CompositePrimaryKey("metric_id", "at", "sequence")
+    at = InstantField()
+    until = InstantField()
+    metric = models.ForeignKey(
+        Metric, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    sequence = models.BigIntegerField()
+    longest_ms = models.BigIntegerField(help_text="The longest time between two neighbours.")
+    text = models.TextField(null=True)  # noqa: DJ001 - NULL means: this row holds a flag
+    flag = models.BooleanField(null=True)
+
+    def __str__(self) -> str:
+        """The value."""
+        return str(self.flag) if self.text is None else self.text
+
+
 class Received(models.Model):
     """One entry as its source sent it; explains numbers and allows to recompute them."""
 

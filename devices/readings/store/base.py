@@ -23,6 +23,7 @@ from devices.readings.samples import (
     Reading,
     Received,
     ReceivedRequest,
+    Run,
     Sample,
     WriteResult,
 )
@@ -109,6 +110,12 @@ class ReadingStore(Protocol):
     def history(self, request: HistoryRequest) -> Sequence[Reading]:
         """One page of a metric's readings, ordered by (at, sequence)."""
 
+    def runs(self, request: HistoryRequest) -> Sequence[Run]:
+        """One page of the runs of a text or on/off metric that begin in the range, in order.
+
+        They stand for readings that were dropped by age (`survey` says up to when), or are next.
+        """
+
     def aggregate(self, request: AggregateRequest) -> Buckets:
         """Statistics of a number or on/off metric (on counts as 1) in buckets without gaps or
         overlap, from the coarsest tier that answers exactly. Empty buckets are absent.
@@ -162,8 +169,9 @@ class ReadingStore(Protocol):
         everything.
 
         Samples before a cut are refused from now on. Only what is rolled up goes, and two days
-        more are kept, so that every day which can still change has all its readings. An engine
-        with a partition for each month drops a month's readings when the month is over age.
+        more are kept, so that every day which can still change has all its readings. Of texts and
+        on/off values runs stay. An engine with a partition for each month drops a month's readings
+        when the month is over age.
         """
 
     def take_again(self, after: datetime) -> int:

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from devices.readings.instants import hour_of
 from devices.readings.keeping import Cut, Dropped
-from devices.readings.store import newest
+from devices.readings.store import newest, runs
 from devices.readings.store.archive.running import archive
 from devices.readings.store.engine import Engine
 from devices.readings.store.partitions import month_of
@@ -47,7 +47,9 @@ def drop(engine: Engine, cuts: Mapping[int, Cut]) -> Dropped:
     for device, cut in cuts.items():
         if cut.archive:
             until.pop(device, None)
-    gone = _drop_readings(engine, until | run.until)
+    until |= run.until
+    runs.make(engine, until)
+    gone = _drop_readings(engine, until)
     return Dropped(gone, _drop_hours(engine, hours.keys()), run.readings, run.trouble)
 
 

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
 
 from django.db import transaction
 
-from devices.readings.instants import EPOCH, HOUR
+from devices.readings.instants import EPOCH, HOUR, MILLISECOND
 from devices.readings.models import SLOTS, LatestRow, LatestText, Slot
 from devices.readings.samples import HistoryRequest, Reading, Sample
 from devices.readings.store.batch import Batch, filled_of
@@ -42,7 +42,6 @@ from devices.readings.store.places import Kind, Place, Shape
 from devices.readings.store.reading import history
 from devices.readings.store.tables import NUMBERS, ORIGINS, Key, Record
 
-_MILLISECOND = timedelta(milliseconds=1)
 _POSITIONS = range(1, SLOTS + 1)
 _END = datetime(9999, 12, 31, tzinfo=UTC)
 _VALUES = ", ".join((*CHANGING, "exact"))
@@ -262,5 +261,5 @@ def _retract_text(engine: Engine, text: LatestText | None, gone: Sample) -> None
 
 def _newest(engine: Engine, metric: int, until: datetime) -> Reading | None:
     """The newest reading of a metric up to an instant."""
-    request = HistoryRequest(metric, EPOCH, until + _MILLISECOND, limit=1, newest_first=True)
+    request = HistoryRequest(metric, EPOCH, until + MILLISECOND, limit=1, newest_first=True)
     return next(iter(history(engine, request)), None)

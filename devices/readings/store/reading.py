@@ -46,6 +46,8 @@ class Subject:
     kept: Kept
     cut: Kept
     """From when on samples are still taken, and from when on the tier of hours is whole."""
+    runs: tuple[datetime | None, datetime | None]
+    """From when on and up to when runs stand for its readings, if it has runs."""
 
     @property
     def is_number(self) -> bool:
@@ -58,7 +60,7 @@ def subject_of(engine: Engine, metric: int) -> Subject:
     rows = engine.query(
         "SELECT m.id, m.device_id, m.data_type, s.stream_id, s.position, c.zone, z.zone, w.rolled, "
         "m.expected_every_s, k.readings_from, k.hours_from, k.archived_from, k.archived_until, "
-        "k.dropped_until FROM devices_metric m "
+        "k.dropped_until, k.runs_from, k.runs_until FROM devices_metric m "
         "JOIN devices_device d ON d.id = m.device_id "
         "JOIN devices_community c ON c.id = d.community_id "
         "LEFT JOIN readings_slot s ON s.metric_id = m.id "
@@ -70,7 +72,8 @@ def subject_of(engine: Engine, metric: int) -> Subject:
     if not rows:
         raise UnknownMetric(f"No such metric: {metric}.")
     _, device, data_type, stream, position, zone, rolled_zone, rolled, cadence, *stored = rows[0]
-    cut, kept = kept_of(engine, stored)
+    *cuts, begun, ended = (None if one is None else engine.moment(one) for one in stored)
+    cut, kept = kept_of(engine, cuts)
     return Subject(
         metric=metric,
         device=device,
@@ -83,17 +86,16 @@ def subject_of(engine: Engine, metric: int) -> Subject:
         expected_every_s=cadence,
         kept=kept,
         cut=cut,
+        runs=(begun, ended) if data_type in (DataType.BOOLEAN, DataType.TEXT) else (None, None),
     )
 
 
-def kept_of(engine: Engine, stored: Sequence[Any]) -> tuple[Kept, Kept]:
+def kept_of(engine: Engine, cuts: Sequence[datetime | None]) -> tuple[Kept, Kept]:
     """What is cut off, and what can be had with the archive, of a device's KeptFrom columns.
 
     Where the archive reaches back without a gap, so do hours: they can be made of its readings.
     """
-    readings, hours, archived_from, archived_until, dropped = (
-        None if one is None else engine.moment(one) for one in stored
-    )
+    readings, hours, archived_from, archived_until, dropped = cuts
     cut = Kept(readings, hours)
     if archived_until is None:
         return cut, cut
@@ -168,7 +170,7 @@ def survey(engine: Engine, metric: int, since: datetime, until: datetime, most: 
         since = edge
     if since < until and count <= most and not _unheard(subject):
         count += _count(engine, subject, since, until, most + 1 - count)
-    return Survey(subject.kept, count)
+    return Survey(subject.kept, count, *subject.runs)
 
 
 def _count(engine: Engine, subject: Subject, since: datetime, until: datetime, most: int) -> int:

@@ -17,7 +17,10 @@ from devices.readings.models import KeptFrom, LatestRow, LatestText, Watermark
 from devices.readings.store.dropping import KEPT_LONGER
 from devices.readings.store.engine import Engine
 
-_COLUMNS = ("readings_from", "hours_from", "dropped_until", "archived_from", "archived_until")
+_COLUMNS = (
+    *("readings_from", "hours_from", "dropped_until"),
+    *("archived_from", "archived_until", "runs_from", "runs_until"),
+)
 
 
 def take_again(engine: Engine, after: datetime) -> int:

@@ -23,6 +23,7 @@ from devices.readings.samples import (
     Reading,
     Received,
     ReceivedRequest,
+    Run,
     Sample,
     WriteResult,
 )
@@ -37,6 +38,7 @@ from devices.readings.store import (
     recalling,
     resuming,
     rolling,
+    runs,
     writing,
 )
 from devices.readings.store.engine import Engine
@@ -87,6 +89,10 @@ class SqlStore:
     def history(self, request: HistoryRequest) -> Sequence[Reading]:
         """One page of a metric's readings."""
         return reading.history(self.engine, request)
+
+    def runs(self, request: HistoryRequest) -> Sequence[Run]:
+        """One page of the runs of a text or on/off metric."""
+        return runs.page(self.engine, request)
 
     def aggregate(self, request: AggregateRequest) -> Buckets:
         """Statistics in buckets, from the coarsest tier that answers."""

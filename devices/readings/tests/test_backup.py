@@ -24,6 +24,7 @@ from devices.models.key_check import KeyMismatch
 from devices.readings.backup import BackupUnusable, check, restore, write_backup
 from devices.readings.backup.contents import MANIFEST, columns_of, models_to_keep, plain
 from devices.readings.backup.elsewhere import Copies, copies, server_of_site
+from devices.readings.keeping import Cut
 from devices.readings.samples import Received, Sample
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes, source
@@ -63,7 +64,9 @@ def rows_of(model: type[Model], elsewhere: Copies | None) -> Iterable[Any]:
 
 @pytest.fixture
 def network(shared_database: None, store: ReadingStore) -> None:
-    """A bit of everything: people, secrets, numbers of several months, texts, what was received."""
+    """A bit of everything: people, secrets, numbers of several months, texts, what was received,
+    and what is left of readings that were dropped.
+    """
     KeyCheck.ensure()
     channel = source()
     Connection.objects.update(account_key=KEY)
@@ -88,10 +91,12 @@ def network(shared_database: None, store: ReadingStore) -> None:
         ],
     )
     store.roll_up(NOW)
+    store.drop({tank.pk: Cut(START + timedelta(days=10))})
 
 
 def test_a_restored_site_is_what_it_was(network: None, tmp_path: Path, store: ReadingStore) -> None:
     before = everything()
+    assert before["readings_staterun"]
     file = tmp_path / "site.zip"
 
     contents = write_backup(file, NOW)

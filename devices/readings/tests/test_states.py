@@ -17,7 +17,7 @@ from devices.readings import staying
 from devices.readings.models import RetentionRule
 from devices.readings.retention import prune
 from devices.readings.samples import Reading, Sample, Value
-from devices.readings.staying import stays_of
+from devices.readings.staying import Told, stays_of
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes
 from devices.readings.tests.test_api import get
@@ -135,7 +135,8 @@ def test_each_second_is_in_the_state_last_heard_or_in_none(
 ) -> None:
     spoken.sort(key=lambda one: one[0])
     readings = [Reading(1, minutes(START, at), n, value) for n, (at, value) in enumerate(spoken)]
-    found = list(stays_of(readings, START, NOW, timedelta(minutes=bridge)))
+    told = [Told(one.value, one.at, one.at) for one in readings]
+    found = list(stays_of(told, START, NOW, timedelta(minutes=bridge)))
 
     for minute in range(60):
         before = [one for one in spoken if one[0] <= minute]

@@ -7,10 +7,9 @@ cut off before leaves a file that nobody knows, and the next run makes the same 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from django.db import transaction
@@ -19,6 +18,7 @@ from django.utils import timezone
 from devices.models import Metric
 from devices.readings.keeping import Trouble
 from devices.readings.models import ArchivedFile, ArchivedMetric, KeptFrom
+from devices.readings.store.alike import NEVER, Instants, groups
 from devices.readings.store.archive import files
 from devices.readings.store.archive.writing import Named, Written, write
 from devices.readings.store.engine import Engine
@@ -26,12 +26,6 @@ from devices.readings.store.partitions import Month, month_of
 from devices.readings.store.tables import ROWS, TEXTS
 
 log = structlog.get_logger(__name__)
-
-TOGETHER = 50
-"""Devices in one file: at eight values a minute, some hundred megabytes at the most."""
-NEVER = datetime(1, 1, 2, tzinfo=UTC)
-"""Before all readings: a day after the first that can be written, for zones west of Greenwich."""
-Instants = Mapping[int, datetime]
 
 
 @dataclass(slots=True)
@@ -49,12 +43,12 @@ def archive(engine: Engine, until: Instants) -> Run:
     Where another process is at it, or something is in the way, the run says how far it came.
     """
     run = Run(_begin(engine, until))
-    groups = _groups(until, run.until)
-    if not groups:
+    found = groups(until, run.until)
+    if not found:
         return run
     try:
         with files.only_writer() as ours:
-            for devices, ends in groups if ours else ():
+            for devices, ends in found if ours else ():
                 _archive(engine, devices, ends, run)
     except files.ArchiveFailed as error:
         run.trouble = error.trouble
@@ -78,19 +72,6 @@ def _begin(engine: Engine, devices: Collection[int]) -> dict[int, datetime]:
             found[row.device_id] = row.archived_until
         KeptFrom.objects.bulk_update(begun, ["archived_from", "archived_until"], batch_size=200)
     return found
-
-
-def _groups(until: Instants, archived: Instants) -> list[tuple[list[int], datetime]]:
-    """Devices that have come equally far and go equally far, so many at a time."""
-    alike: dict[tuple[datetime, datetime], list[int]] = defaultdict(list)
-    for device, ends in sorted(until.items()):
-        if device in archived and archived[device] < ends:
-            alike[archived[device], ends].append(device)
-    return [
-        (devices[start : start + TOGETHER], ends)
-        for (_, ends), devices in alike.items()
-        for start in range(0, len(devices), TOGETHER)
-    ]
 
 
 def _archive(engine: Engine, devices: Sequence[int], until: datetime, run: Run) -> None:
