@@ -22,6 +22,7 @@ from ingestion.explaining.tracing import (
     explain,
     find,
 )
+from ingestion.models import Import
 
 AT = OpenApiParameter(
     "at", str, description="ISO 8601 or relative: the reading then or before it. Default: now."
@@ -72,6 +73,18 @@ class OriginSerializer(serializers.Serializer[Any]):
     calibration = serializers.IntegerField(allow_null=True)
 
 
+class ImportOfReadingSerializer(serializers.Serializer[Any]):
+    """An import of a file."""
+
+    id = serializers.IntegerField()
+    into = serializers.CharField(
+        help_text="source: a provider's export; device: readings that a site like this exported"
+    )
+    file = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
 class HourSerializer(serializers.Serializer[Any]):
     """The hour (UTC) that the reading counts in."""
 
@@ -104,6 +117,9 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     received = OriginSerializer(
         allow_null=True,
         help_text="null: the entry is not kept, or no mapping ever made a value of it.",
+    )
+    imports = ImportOfReadingSerializer(
+        many=True, help_text="One of these imports brought it; empty: none did, or none is kept."
     )
     steps = StepSerializer(
         many=True, help_text="What that version of the mapping made of the text."
@@ -157,6 +173,16 @@ def represent(found: Explanation) -> dict[str, Any]:
         "origin": reading.origin,
         "revised": reading.revised,
         "received": found.origin and _received(found.origin),
+        "imports": [
+            {
+                "id": one.pk,
+                "into": "source" if isinstance(one, Import) else "device",
+                "file": one.file_name,
+                "started_at": one.job and one.job.started_at,
+                "finished_at": one.job and one.job.finished_at,
+            }
+            for one in found.imports
+        ],
         "steps": _steps(found.steps),
         "agrees": found.agrees,
         "steps_today": _steps(found.today),

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from devices.models import Metric
@@ -78,6 +79,17 @@ def _told(found: Explanation, zone: ZoneInfo) -> dict[str, Any]:
         "value": shown(reading.value, metric.unit),
         "at": f"{reading.at.astimezone(zone):{_WRITTEN}}",
         "when": f"{reading.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+        "imports": [
+            {
+                "what": one,
+                "job": one.job,
+                "by": one.created_by,
+                "url": reverse(
+                    f"admin:{one._meta.label_lower.replace('.', '_')}_change", args=[one.pk]
+                ),
+            }
+            for one in found.imports
+        ],
         "hour_average": found.hour and f"{found.hour.average:.6g} {metric.unit}".strip(),
         "hour_lowest": found.hour and shown(found.hour.minimum, metric.unit),
         "hour_highest": found.hour and shown(found.hour.maximum, metric.unit),

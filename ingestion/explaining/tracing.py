@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from devices.alerts.models import Alert
 from devices.models import CalibrationVersion, FieldMapping, Metric, Source
-from devices.readings.instants import hour_of, to_millisecond
+from devices.readings.instants import MILLISECOND, hour_of, to_millisecond
+from devices.readings.models import ReadingImport
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -26,13 +27,13 @@ from devices.readings.samples import (
 )
 from devices.readings.store import NotKept, NotNumeric, get_store
 from devices.readings.store.base import ReadingStore
+from ingestion.explaining import imports
 from ingestion.explaining.versions import MappingVersion, versions_of
-from ingestion.models import PollLog
+from ingestion.models import Import, PollLog
 from ingestion.normalise import FieldRule
 from ingestion.normalise.values import ValueRefused, read
 
 HOUR = timedelta(hours=1)
-_MILLISECOND = timedelta(milliseconds=1)
 _LONGEST_ANSWER = timedelta(minutes=2)
 """A request begins at most so long before its entries arrive."""
 _CLOSE = 1e-9
@@ -94,6 +95,10 @@ class Explanation:
     reading: Reading
     origin: Origin | None
     """None: the entry is not kept any more, or no mapping ever made a value of it."""
+    imports: Sequence[Import | ReadingImport]
+    """The imports of files, the newest first, one of which brought it; empty: no import did, or
+    it is not known (any more).
+    """
     steps: Sequence[Step]
     """What the origin's version made of it."""
     agrees: bool | None
@@ -123,7 +128,7 @@ def find(metric: Metric, at: datetime, sequence: int | None = None) -> Reading:
 
 
 def _stored(metric: Metric, at: datetime, sequence: int | None) -> list[Reading]:
-    until = at + _MILLISECOND
+    until = at + MILLISECOND
     if sequence is None:
         since = until - timedelta(days=366)
         newest = HistoryRequest(metric.pk, since, until, limit=1, newest_first=True)
@@ -145,14 +150,27 @@ def explain(metric: Metric, reading: Reading) -> Explanation:
         agrees = _same(value, reading.value)
         today = would if origin.makes_it and not agrees else ()
     hour, alerts = _hour(store, metric, reading.at), _alerts(metric, reading.at)
-    return Explanation(metric, reading, origin, steps, agrees, today, hour, alerts)
+    brought = _brought(metric, reading, origin)
+    return Explanation(metric, reading, origin, brought, steps, agrees, today, hour, alerts)
+
+
+def _brought(
+    metric: Metric, reading: Reading, origin: Origin | None
+) -> Sequence[Import | ReadingImport]:
+    """The imports that may have brought a reading."""
+    if origin is None:
+        return imports.of_value(metric.device, reading.at) if reading.origin == "import" else []
+    arrived = origin.entry.arrived
+    if reading.origin != "backfill" or origin.poll is not None or arrived is None:
+        return []
+    return imports.of_entry(origin.source, arrived)
 
 
 def _origin(store: ReadingStore, metric: Metric, reading: Reading) -> Origin | None:
     """The entry of that identity among those of the sources that ever fed the metric."""
     doubtful: Origin | None = None
     for mapping, source in _feeding(metric):
-        request = ReceivedRequest(source.pk, reading.at, reading.at + _MILLISECOND)
+        request = ReceivedRequest(source.pk, reading.at, reading.at + MILLISECOND)
         for entry in store.received(request):
             if entry.sequence != reading.sequence:
                 continue
@@ -202,11 +220,11 @@ def _poll(source: Source, arrived: datetime | None) -> PollLog | None:
     if arrived is None:
         return None
     around = PollLog.objects.filter(
-        source=source, at__gt=arrived - _LONGEST_ANSWER, at__lte=arrived + _MILLISECOND
+        source=source, at__gt=arrived - _LONGEST_ANSWER, at__lte=arrived + MILLISECOND
     )
     for poll in around.order_by("-at"):
         answered = poll.at + timedelta(milliseconds=poll.duration_ms)
-        if abs(answered - arrived) <= _MILLISECOND:
+        if abs(answered - arrived) <= MILLISECOND:
             return poll
     return None
 
