@@ -33,11 +33,11 @@ install-dev:
 
 .PHONY: test
 test: check ## run all checks and tests, with real Valkey, PostgreSQL and Chromium
-	$(PYTHON_OF_VENV) -m scripts.services -- $(MAKE) --no-print-directory -k test-sqlite test-postgres \
-		test-clickhouse test-outgrown
+	$(PYTHON_OF_VENV) -m scripts.services --newest -- $(MAKE) --no-print-directory -k test-sqlite \
+		test-postgres test-postgres-newest test-clickhouse test-outgrown
 
-# The four below run inside `scripts.services`, which names servers, browser and report directory.
-.PHONY: test-sqlite test-postgres test-clickhouse test-outgrown
+# The five below run inside `scripts.services`, which names servers, browser and report directory.
+.PHONY: test-sqlite test-postgres test-postgres-newest test-clickhouse test-outgrown
 test-sqlite:
 	echo "== the whole suite, on SQLite =="
 	$(PYTEST) $(SPREAD) --junitxml="$$TEST_REPORTS/sqlite.xml"
@@ -47,6 +47,15 @@ test-postgres:
 		echo "== what is stored, on PostgreSQL =="; \
 		TEST_DATABASE_URL="$$TEST_POSTGRES_URL" $(PYTEST) $(SPREAD) -m 'database and not browser' \
 			--junitxml="$$TEST_REPORTS/postgres.xml" $(STORED); \
+	fi
+
+# What a server decides (partitions, locks, plans), on both ends of what is there.
+test-postgres-newest:
+	if [ -n "$$TEST_POSTGRES_NEWEST_URL" ]; then \
+		echo "== readings, on the newest PostgreSQL here =="; \
+		TEST_DATABASE_URL="$$TEST_POSTGRES_NEWEST_URL" $(PYTEST) $(SPREAD) \
+			-m 'database and not browser' --junitxml="$$TEST_REPORTS/postgres-newest.xml" \
+			devices/readings; \
 	fi
 
 # Each process that tests has ClickHouse's engine behind HTTP; what is not asked of it, SQLite knows.

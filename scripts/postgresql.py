@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -31,15 +32,27 @@ DURABLE = ("shared_buffers=1GB", "max_wal_size=4GB", "max_connections=60")
 class Server:
     """One server with a directory and a port of its own; it may be ended and started again."""
 
-    def __init__(self, directory: Path, running: ExitStack, settings: Sequence[str] = HASTE):
-        """Make the directory and an empty database in it. Raises Unavailable."""
+    def __init__(
+        self,
+        directory: Path,
+        running: ExitStack,
+        settings: Sequence[str] = HASTE,
+        installations: Sequence[Path] | None = None,
+    ):
+        """Make the directory and an empty database in it, of the first of the `installations`
+        (None: all there are) that runs. Raises Unavailable.
+        """
         self._user = _unprivileged_user()
         self._running = running
         directory.mkdir(mode=0o700)
         if self._user is not None:
             shutil.chown(directory, self._user)
-        binaries = _usable_binaries(directory.with_name("postgresql-binaries"), self._user)
-        self._log = directory.with_name("postgresql.log")
+        binaries = _usable_binaries(
+            directory.with_name(f"{directory.name}-binaries"),
+            self._user,
+            _installations() if installations is None else installations,
+        )
+        self._log = directory.with_name(f"{directory.name}.log")
         port, password = servers.free_port(), secrets.token_hex(16)
         data = directory / "data"
         _initialise(binaries, data, password, self._user)
@@ -70,6 +83,20 @@ def start(directory: Path, running: ExitStack) -> str:
     return server.url
 
 
+def start_newest(directory: Path, running: ExitStack) -> str:
+    """The same of the newest version that is here; nothing where `start` takes that one already.
+
+    Raises Unavailable.
+    """
+    found = _installations()
+    newest = max(found, key=_version, default=None)
+    if newest is None or _version(newest) == _version(found[0]):
+        return ""
+    server = Server(directory, running, installations=[newest])
+    server.start()
+    return server.url
+
+
 def _initialise(binaries: Path, data: Path, password: str, user: str | None) -> None:
     password_file = data.with_name("password")
     password_file.write_text(password)
@@ -95,9 +122,9 @@ def _unprivileged_user() -> str | None:
     raise Unavailable("PostgreSQL: refuses to run as root, and there is no user 'nobody'")
 
 
-def _usable_binaries(copy: Path, user: str | None) -> Path:
+def _usable_binaries(copy: Path, user: str | None, installations: Sequence[Path]) -> Path:
     """The first installation that `user` can run; one in root's own folders is copied to `copy`."""
-    for binaries in _installations():
+    for binaries in installations:
         if _works(binaries, user):
             return binaries
         shutil.rmtree(copy, ignore_errors=True)
@@ -111,7 +138,7 @@ def _usable_binaries(copy: Path, user: str | None) -> Path:
 
 
 def _installations() -> list[Path]:
-    """Folders with `initdb`, newest version first, the system's before the wheel's."""
+    """Folders with `initdb`: the system's before the wheel's, of each the newest first."""
     on_path = shutil.which("initdb")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     found = [*debian, *([Path(on_path).resolve().parent] if on_path else [])]
@@ -122,8 +149,9 @@ def _installations() -> list[Path]:
 
 
 def _version(binaries: Path) -> int:
-    name = binaries.parent.name
-    return int(name) if name.isdecimal() else 0
+    """As its folder is called: 15, pginstall18; 0 where that does not tell."""
+    number = re.search(r"\d+$", binaries.parent.name)
+    return int(number[0]) if number else 0
 
 
 def _works(binaries: Path, user: str | None) -> bool:

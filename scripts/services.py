@@ -5,6 +5,9 @@
 starts what it can on free ports and temporary directories, names it to the command
 (`TEST_REDIS_URL`, `TEST_POSTGRES_URL`, `CHROMIUM`), and takes everything down again. What the
 environment names already is used as it is. What this machine cannot have is told in the last lines.
+
+With `--newest`, the newest PostgreSQL that is here runs as well, where it is another one
+(`TEST_POSTGRES_NEWEST_URL`).
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ REPORTS_VARIABLE = "TEST_REPORTS"
 class Services:
     """The servers of one test run: `environment` names those that run, `missing` tells the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, newest: bool = False) -> None:
         """Start nothing yet: entering the context does."""
+        self._newest = newest
         self.environment: dict[str, str] = {}
         self.missing: list[str] = []
         self._open = ExitStack()
@@ -50,6 +54,11 @@ class Services:
             self._provide(
                 "TEST_POSTGRES_URL", lambda: postgresql.start(directory / "postgresql", self._open)
             )
+            if self._newest:
+                self._provide(
+                    "TEST_POSTGRES_NEWEST_URL",
+                    lambda: postgresql.start_newest(directory / "postgresql-newest", self._open),
+                )
             self._provide("CHROMIUM", browser.find_or_install)
         except BaseException:
             self._open.close()
@@ -91,13 +100,15 @@ class Services:
 
 def main(arguments: list[str]) -> int:
     """Run the command after `--`; its exit code, after the last lines."""
+    newest = arguments[:1] == ["--newest"]
+    arguments = arguments[1:] if newest else arguments
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
     if not command:
-        sys.stderr.write("usage: python -m scripts.services -- COMMAND…\n")
+        sys.stderr.write("usage: python -m scripts.services [--newest] -- COMMAND…\n")
         return 2
     signal.signal(signal.SIGTERM, _stop)
     try:
-        with Services() as services:
+        with Services(newest=newest) as services:
             code = services.run(command)
             summary = reports.summary(Path(services.environment[REPORTS_VARIABLE]))
     except KeyboardInterrupt:

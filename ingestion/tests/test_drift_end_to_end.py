@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +15,7 @@ from devices.alerts.models import Alert
 from devices.models import Device, Metric, ThingSpeakChannel
 from devices.readings.models import RetentionRule
 from devices.readings.samples import HistoryRequest, Received, ReceivedRequest, Sample
-from devices.readings.store import get_store, partitions
+from devices.readings.store import get_store
 from ingestion import recalculation, tasks
 from ingestion.drift.accepting import accept_field_names
 from ingestion.drift.fixes import CannotFix, Decision, Fix, apply, fitting
@@ -147,13 +146,6 @@ def test_a_jump_to_metres_is_withheld_and_converted(
     assert not paused()
 
 
-@pytest.fixture
-def months_come_back() -> Iterator[None]:
-    """Whoever is back from the future has seen months go that are not over yet."""
-    yield
-    partitions._known.clear()
-
-
 def retention_passes(stack: Stack) -> None:
     """The hourly tasks, on a site whose other devices go on."""
     other = Device.objects.filter(name="Meter").first() or network.device("Meter")
@@ -164,7 +156,6 @@ def retention_passes(stack: Stack) -> None:
         tasks.run_prune()
 
 
-@pytest.mark.usefixtures("months_come_back")
 def test_what_waits_outlives_every_retention_rule(stack: Stack, source: ThingSpeakChannel) -> None:
     RetentionRule.objects.all().delete()
     RetentionRule.objects.create(readings_days=7, hours_days=7)
