@@ -40,7 +40,7 @@ def download(
     asynchronous = isinstance(request._request, ASGIRequest)
     content = _one_by_one(begun) if asynchronous else begun
     response = StreamingHttpResponse(content, content_type=form.content_type)
-    name = f"{slugify(wanted.device.name) or 'device'}-{wanted.since:%Y%m%d}-{wanted.tier.value}"
+    name = f"{slugify(wanted.device.name) or 'device'}-{wanted.since:%Y%m%d}-{wanted.tier}"
     response["Content-Disposition"] = f'attachment; filename="{name}.{form.suffix}"'
     response["Cache-Control"] = "no-store"
     return response

@@ -70,12 +70,9 @@ def states(metric: Metric, since: datetime, until: datetime, bridge: timedelta |
             f"“{metric.label}” measures a number, it has no states: ask for its measures."
         )
     bridge = usual_bridge(metric) if bridge is None else bridge
-    held = get_store().survey(metric.pk, since, until, most=0)
-    kept_from, runs_until = held.kept.readings_from, None
-    if kept_from is not None and since < kept_from and held.runs_until is not None:
-        kept_from, runs_until = held.runs_from, held.runs_until
-    refuse_before(since, kept_from, "States need")
-    told = _told(metric.pk, since, until, bridge, runs_until)
+    kept = _kept(metric, since, until)
+    refuse_before(since, kept.since, "States need")
+    told = _told(metric.pk, since, until, bridge, kept, strictly=True)
     stays: list[Stay] = []
     lasted: dict[Value, timedelta] = defaultdict(timedelta)
     for stay in stays_of(told, since, until, bridge):
@@ -86,7 +83,19 @@ def states(metric: Metric, since: datetime, until: datetime, bridge: timedelta |
             )
         stays.append(stay)
         lasted[stay.value] += stay.length
-    return States(stays, lasted, bridge, runs_until)
+    return States(stays, lasted, bridge, kept.runs_until)
+
+
+def all_told(
+    metric: Metric, since: datetime, until: datetime, bridge: timedelta
+) -> tuple[Iterator[Told], datetime]:
+    """For `stays_of`: all that was said in a range, and from when on in it that is kept.
+
+    Of runs, pauses within them that are longer than the `bridge` are not told.
+    """
+    kept = _kept(metric, since, until)
+    begins = since if kept.since is None else max(since, kept.since)
+    return _told(metric.pk, begins, until, bridge, kept, strictly=False), begins
 
 
 def stays_of(
@@ -123,16 +132,34 @@ def _bridged(told: Iterable[Told], bridge: timedelta) -> Iterator[Told]:
         yield before
 
 
+class _Kept(NamedTuple):
+    """From when on states of a range can be told (None: all of it), and where runs end in it."""
+
+    since: datetime | None
+    runs_until: datetime | None
+
+
+def _kept(metric: Metric, since: datetime, until: datetime) -> _Kept:
+    held = get_store().survey(metric.pk, since, until, most=0)
+    readings_from = held.kept.readings_from
+    if readings_from is None or since >= readings_from or held.runs_until is None:
+        return _Kept(readings_from, None)
+    return _Kept(held.runs_from, held.runs_until)
+
+
 def _told(
-    metric: int, since: datetime, until: datetime, bridge: timedelta, runs_until: datetime | None
+    metric: int, since: datetime, until: datetime, bridge: timedelta, kept: _Kept, *, strictly: bool
 ) -> Iterator[Told]:
-    """What was said in the range, and what is nearest to it on each side; by runs before
-    `runs_until`, by readings from then on.
+    """What was said in the range, and what is nearest to it on each side: by runs as far as they
+    go, then by readings.
+
+    Strictly: raises NotKept where it is not known any more whether readings of the range were
+    further apart than `bridge`.
     """
-    edge = NEVER if runs_until is None else runs_until
-    if runs_until is not None:
+    edge = NEVER if kept.runs_until is None else kept.runs_until
+    if kept.runs_until is not None:
         for run in _runs(metric, since, until, edge):
-            if run.longest > bridge and run.at < until and run.until > since:
+            if strictly and run.longest > bridge and run.at < until and run.until > since:
                 apart = ceil(run.longest.total_seconds())
                 raise NotKept(
                     "Readings of this range were dropped by age. They were up to "

@@ -21,10 +21,10 @@ from rest_framework.status import HTTP_503_SERVICE_UNAVAILABLE
 from devices.models import Device, Metric
 from devices.readings.api.base import END, START, ReadingsView
 from devices.readings.download import download
-from devices.readings.export import FORMATS, ExportRequest
+from devices.readings.export import FORMATS, TIERS, ExportRequest
 from devices.readings.instants import to_millisecond
 from devices.readings.progress import DownloadState, progress_of
-from devices.readings.samples import RESOLUTIONS, Tier
+from devices.readings.samples import Tier
 
 
 class DownloadSerializer(serializers.Serializer[Any]):
@@ -77,8 +77,9 @@ class ExportView(ReadingsView):
         OpenApiParameter(
             "tier",
             str,
-            enum=[tier.value for tier in RESOLUTIONS],
-            description="raw for readings (the default), or statistics of hours, days or months.",
+            enum=TIERS,
+            description="raw for readings (the default), statistics of hours, days or months, or "
+            "states of texts and on/off values: which one held from when to when.",
         ),
         OpenApiParameter("metrics", str, description="Names, separated by commas. Default: all."),
         OpenApiParameter(
@@ -97,7 +98,7 @@ class ExportView(ReadingsView):
             Device.objects.visible_to(request.user).select_related("community"), uuid=uuid
         )
         form = FORMATS[self.choice("as", "csv", FORMATS)]
-        tier = Tier(self.choice("tier", Tier.RAW, [one.value for one in RESOLUTIONS]))
+        tier = self.choice("tier", Tier.RAW, TIERS)
         since, until = self.range(to_millisecond(timezone.now()))
         wanted = ExportRequest(device, self.metrics(device), since, until, tier)
         return download(request, form, wanted, self.named())

@@ -14,15 +14,18 @@ from zoneinfo import ZoneInfo
 
 from devices.models import DataType, Device, Metric
 from devices.readings.instants import HOUR, hour_of
+from devices.readings.pace import silence
 from devices.readings.paging import all_readings
 from devices.readings.periods import Period, Span, day_span, month_span
 from devices.readings.samples import (
+    RESOLUTIONS,
     AggregateRequest,
     Bucket,
     Reading,
     Tier,
     Value,
 )
+from devices.readings.staying import all_told, stays_of
 from devices.readings.store import get_store
 
 BUCKETS_AT_ONCE = 2_000
@@ -41,6 +44,12 @@ _PERIODS: dict[Tier, Period] = {
     Tier.DAY: day_span,
     Tier.MONTH: month_span,
 }
+STATES = "states"
+TIERS = (*(tier.value for tier in RESOLUTIONS), STATES)
+"""Readings, buckets of a tier, or states of texts and on/off values."""
+_STATED = (DataType.BOOLEAN, DataType.TEXT)
+STATE_COLUMNS = {"Until", "Metric", "Name", "State"}
+"""Titles by which a table of states is known."""
 STATISTICS = ("average", "minimum", "maximum", "count")
 ENTRY = "Entry number"
 TAKEN = {"Time", ENTRY, "UTC offset"}
@@ -67,13 +76,13 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Some metrics of one device, `since` <= at < `until`, as readings or as buckets of a tier."""
+    """Some metrics of one device, `since` <= at < `until`, in one of TIERS."""
 
     device: Device
     metrics: Sequence[Metric]
     since: datetime
     until: datetime
-    tier: Tier = Tier.RAW
+    tier: str = Tier.RAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +113,15 @@ def table_of(request: ExportRequest) -> Table:
     """The table that a request asks for; nothing is read before its rows are.
 
     Buckets exist of numbers and on/off metrics (the share of time readings said «on»); texts are
-    left out there.
+    left out there. States exist of texts and on/off metrics alone.
     """
     zone = ZoneInfo(request.device.community.zone)
-    if request.tier is Tier.RAW:
+    if request.tier == Tier.RAW:
         columns, rows = _readings(request, zone)
+    elif request.tier == STATES:
+        columns, rows = _states(request, zone)
     else:
-        columns, rows = _buckets(request, zone)
+        columns, rows = _buckets(request, Tier(request.tier), zone)
     return Table(columns, rows, zone, _facts(request))
 
 
@@ -122,7 +133,7 @@ def _facts(request: ExportRequest) -> dict[str, str]:
         "zone": request.device.community.zone,
         "since": request.since.isoformat(),
         "until": request.until.isoformat(),
-        "tier": request.tier.value,
+        "tier": request.tier,
     }
 
 
@@ -171,8 +182,49 @@ def _identity(reading: Reading) -> tuple[datetime, int]:
     return reading.at, reading.sequence
 
 
-def _buckets(
+def _states(
     request: ExportRequest, zone: ZoneInfo
+) -> tuple[list[Column], Iterator[tuple[Any, ...]]]:
+    columns = [
+        _time(zone),
+        Column("until", "Until", "", Kind.TIME),
+        Column("metric", "Metric", "", Kind.TEXT),
+        Column("name", "Name", "", Kind.TEXT),
+        Column("state", "State", "", Kind.TEXT),
+        Column("seconds", "Seconds", "s", Kind.NUMBER),
+    ]
+    stated = [metric for metric in request.metrics if metric.data_type in _STATED]
+    found = [_state_rows(request, metric, zone) for metric in stated]
+    return columns, heapq.merge(*found, key=lambda row: row[0])
+
+
+def _state_rows(
+    request: ExportRequest, metric: Metric, zone: ZoneInfo
+) -> Iterator[tuple[Any, ...]]:
+    """One state after the other. Where nobody knows how often the metric speaks, what it said, and
+    not how long that held.
+    """
+    bridge = silence(metric)
+    told, since = all_told(metric, request.since, request.until, bridge or timedelta())
+    names = (str(metric), metric.name)
+    if bridge is None:
+        for one in told:
+            if since <= one.since < request.until:
+                yield (one.since.astimezone(zone), None, *names, _state(one.value), None)
+        return
+    for stay in stays_of(told, since, request.until, bridge):
+        begins, ends = stay.since.astimezone(zone), stay.until.astimezone(zone)
+        yield (begins, ends, *names, _state(stay.value), stay.length.total_seconds())
+
+
+def _state(value: Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def _buckets(
+    request: ExportRequest, tier: Tier, zone: ZoneInfo
 ) -> tuple[list[Column], Iterator[tuple[Any, ...]]]:
     metrics = [metric for metric in request.metrics if metric.data_type != DataType.TEXT]
     columns = [_time(zone)]
@@ -183,21 +235,21 @@ def _buckets(
             title = f"{metric.label} {statistic}" + (f" ({unit})" if unit else "")
             kind = Kind.WHOLE if counting else Kind.NUMBER
             columns.append(Column(f"{metric.name}_{statistic}", title, unit, kind))
-    return columns, _bucket_rows(request, metrics, zone)
+    return columns, _bucket_rows(request, tier, metrics, zone)
 
 
 def _bucket_rows(
-    request: ExportRequest, metrics: Sequence[Metric], zone: ZoneInfo
+    request: ExportRequest, tier: Tier, metrics: Sequence[Metric], zone: ZoneInfo
 ) -> Iterator[tuple[Any, ...]]:
-    kept_from = _hours_from(request, metrics) if request.tier is Tier.HOUR else None
-    for since, until in _spans(request, zone):
+    kept_from = _hours_from(request, metrics) if tier is Tier.HOUR else None
+    for since, until in _spans(request, tier, zone):
         found: dict[datetime, dict[int, Bucket]] = {}
         for metric in metrics:
             begins = max(since, kept_from) if kept_from else since
             if begins >= until:
                 continue
             answer = get_store().aggregate(
-                AggregateRequest(metric.pk, begins, until, _WIDTHS[request.tier])
+                AggregateRequest(metric.pk, begins, until, _WIDTHS[tier])
             )
             for bucket in answer.buckets:
                 found.setdefault(bucket.start, {})[metric.pk] = bucket
@@ -222,12 +274,14 @@ def _statistics(bucket: Bucket | None) -> list[float | int | None]:
     return [bucket.average, bucket.minimum, bucket.maximum, bucket.count]
 
 
-def _spans(request: ExportRequest, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+def _spans(
+    request: ExportRequest, tier: Tier, zone: ZoneInfo
+) -> Iterator[tuple[datetime, datetime]]:
     """Whole buckets that touch the range, in parts: of old ones nothing but the whole is kept."""
-    period = _PERIODS[request.tier]
+    period = _PERIODS[tier]
     since = period(request.since, zone).since
     ends = period(request.until - timedelta.resolution, zone).until
     while since < ends:
-        until = min(period(since + _SPANS[request.tier], zone).since, ends)
+        until = min(period(since + _SPANS[tier], zone).since, ends)
         yield since, until
         since = until

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import BinaryIO
 
+from devices.readings.export.table import STATE_COLUMNS, STATES
 from devices.readings.imports.csv_table import CsvTable
 from devices.readings.imports.json_lines import JsonLines
 from devices.readings.imports.parquet import Parquet
@@ -47,13 +48,18 @@ def _of_kind(head: bytes, raw: BinaryIO) -> Content:
 
 
 def _refuse_tiers(heading: Heading) -> None:
-    """Hours, days and months are never taken: the site computes them from readings."""
+    """Only readings are taken: all else the site computes from them."""
     tier = heading.facts.get("tier", "")
-    if tier in _TIERS or (not tier and _is_of_buckets(heading.names)):
-        raise UnreadableFile(
-            f"This file holds {tier + 's' if tier else 'hours, days or months'}, which the site "
-            "computes from readings by itself. Export single readings (tier raw) and import those."
-        )
+    if tier == STATES or (not tier and set(heading.names) >= STATE_COLUMNS):
+        held = "states"
+    elif tier in _TIERS or (not tier and _is_of_buckets(heading.names)):
+        held = f"{tier}s" if tier else "hours, days or months"
+    else:
+        return
+    raise UnreadableFile(
+        f"This file holds {held}, which the site computes from readings by itself. Export single "
+        "readings (tier raw) and import those."
+    )
 
 
 def _is_of_buckets(names: Sequence[str]) -> bool:

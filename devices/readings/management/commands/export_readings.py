@@ -13,11 +13,10 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from devices.models import Community, Device
-from devices.readings.export import FORMATS, ExportRequest, table_of
+from devices.readings.export import FORMATS, TIERS, ExportRequest, table_of
 from devices.readings.export.telling import Reached, telling
 from devices.readings.instants import to_millisecond
 from devices.readings.ranges import BadTime, parse_time
-from devices.readings.samples import RESOLUTIONS, Tier
 
 TELL_EVERY_S = 5.0
 
@@ -34,7 +33,7 @@ class Command(BaseCommand):
         whose.add_argument("--community", help="a community's slug: all its devices")
         parser.add_argument("--since", default="-30d", help="ISO 8601, or -24h, -30d; default -30d")
         parser.add_argument("--until", default="now")
-        parser.add_argument("--tier", choices=[one.value for one in RESOLUTIONS], default="raw")
+        parser.add_argument("--tier", choices=TIERS, default="raw")
         parser.add_argument("--as", dest="format", choices=list(FORMATS), default="csv")
         parser.add_argument("--into", type=Path, default=Path(), help="folder; default: here")
 
@@ -44,7 +43,7 @@ class Command(BaseCommand):
         form = FORMATS[options["format"]]
         for device in self._devices(options["device"], options["community"]):
             metrics = list(device.metrics.order_by("position", "pk"))
-            wanted = ExportRequest(device, metrics, since, until, Tier(options["tier"]))
+            wanted = ExportRequest(device, metrics, since, until, options["tier"])
             name = f"{slugify(device.name) or 'device'}-{str(device.uuid)[:8]}.{form.suffix}"
             file = options["into"] / name
             table = telling(table_of(wanted), partial(self._tell, name), TELL_EVERY_S)
