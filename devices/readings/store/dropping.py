@@ -47,9 +47,7 @@ def drop(engine: Engine, cuts: Mapping[int, Cut]) -> Dropped:
     for device, cut in cuts.items():
         if cut.archive:
             until.pop(device, None)
-    until |= run.until
-    runs.make(engine, until)
-    gone = _drop_readings(engine, until)
+    gone = _drop_readings(engine, runs.make(engine, until | run.until))
     return Dropped(gone, _drop_hours(engine, hours.keys()), run.readings, run.trouble)
 
 

@@ -7,7 +7,7 @@ states of any time are what they were when all readings were there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -45,14 +45,14 @@ class Said(NamedTuple):
     flag: bool | None
 
 
-def make(engine: Engine, until: Instants) -> None:
-    """Make runs of what is about to go: each device's readings before an instant.
+def make(engine: Engine, until: Instants) -> dict[int, datetime]:
+    """Make runs of what is about to go, each device's readings before an instant, and say up to
+    when it may: no reading goes of which there is no run.
 
     Runs and how far they reach are entered in one transaction: whatever is cut off in between,
     the next call goes on from there.
     """
-    rows = KeptFrom.objects.filter(device__in=until)
-    done = {row.device_id: row.runs_until or NEVER for row in rows}
+    done = _reached(until)
     for devices, ends in groups(until, done):
         after = done[devices[0]]
         metrics = {one.pk: one for one in Metric.objects.filter(device__in=devices)}
@@ -64,6 +64,14 @@ def make(engine: Engine, until: Instants) -> None:
             if not _enter(devices, after, reached, list(runs_of(said, patience))):
                 break  # another process is at it
             after = reached
+    done = _reached(until)
+    return {device: min(at, done[device]) for device, at in until.items() if device in done}
+
+
+def _reached(devices: Collection[int]) -> dict[int, datetime]:
+    """Up to when each device has runs."""
+    rows = KeptFrom.objects.filter(device__in=devices)
+    return {row.device_id: row.runs_until or NEVER for row in rows}
 
 
 def page(engine: Engine, request: HistoryRequest) -> list[Run]:

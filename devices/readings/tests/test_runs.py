@@ -139,19 +139,24 @@ def test_what_is_cut_off_between_runs_and_rows_is_neither_lost_nor_doubled(
     assert StateRun.objects.count() == made
 
 
-def test_of_two_processes_one_makes_the_runs(
-    store: ReadingStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("other", [FEBRUARY, CUT - dropping.KEPT_LONGER])
+def test_of_two_processes_one_makes_the_runs_and_nothing_goes_without(
+    store: ReadingStore, monkeypatch: pytest.MonkeyPatch, other: datetime
 ) -> None:
+    """The other one has come as far as that, and is not through or is."""
     said = spoken(store)
     before = answers(said)
     ours = runs.runs_of
 
     def overtaken(*asked: Any) -> Iterator[StateRun]:
         monkeypatch.setattr(runs, "runs_of", ours)
-        runs.make(store.engine, {said[0].device_id: CUT - dropping.KEPT_LONGER})  # type: ignore[attr-defined]
+        runs.make(store.engine, {said[0].device_id: other})  # type: ignore[attr-defined]
         return ours(*asked)
 
     monkeypatch.setattr(runs, "runs_of", overtaken)
+    store.drop({said[0].device_id: Cut(CUT)})
+    assert KeptFrom.objects.get(device=said[0].device).dropped_until == other
+    assert answers(said) == before
     gone(store, said, CUT)
     assert answers(said) == before
 
