@@ -146,8 +146,10 @@ def _enter(source: _Seen, tallies: dict[date, _Tally], now: datetime) -> None:
                 tally.filling |= gap.state == GapState.FILLING
                 tally.waiting += gap.waiting(span_s, source.cadence_s)
         _not_asked(source, tally, now)
-    if not source.proves and source.cadence_s:
-        for day in source.days:
+    for day in source.days:
+        # Of days that are not wanted some rows were read all the same: numbers tell of those alone.
+        unproven = not source.proves or tallies[day].ends <= source.wanted_from
+        if unproven and source.cadence_s:
             span_s = tallies[day].seconds_of(BEGINNING, now)
             tallies[day].expected += max(span_s, 0.0) / source.cadence_s
 

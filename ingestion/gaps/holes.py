@@ -10,9 +10,8 @@ from django.db import transaction
 from django.db.models import F
 
 from devices.models import Source
-from ingestion.gaps import numbers
 from ingestion.gaps.days import Tally, add_to_days, lost_by_day, times_of, zone_of
-from ingestion.gaps.ledger import Ledger, Turn
+from ingestion.gaps.ledger import Ledger, Turn, missing
 from ingestion.gaps.numbers import Hole
 from ingestion.gaps.windows import BEGINNING, END
 from ingestion.models import (
@@ -59,7 +58,7 @@ def note_hole(state: PollState, fetched: Fetched, ledger: Ledger, now: datetime)
     if known is not None and oldest <= known:
         return None
     since = known or state.source.history_from or BEGINNING
-    expect = _expected(ledger, since)
+    expect = _expected(ledger, since, state.source)
     if known is None and since > BEGINNING:
         expect = expect._replace(entries=None)  # how many came since then, nobody knows
     return open_gap(state.source, min(since, oldest), oldest, now, expect)
@@ -112,12 +111,14 @@ def search(source: Source, ledger: Ledger, now: datetime) -> Gap | None:
     """Look for rows whose numbers are missing though everything around them was read.
 
     They came late, at older times: back until all are found. None while something else is open,
-    which may bring them.
+    which may bring them, and where none is wanted (any more).
     """
     automatic = Gap.objects.filter(source=source, state__in=UNREAD)
     if automatic.exclude(reason=GapReason.REQUESTED).exists():
         return None
-    found = numbers.holes(ledger.ranges, ledger.claimed)
+    found = missing(ledger, ledger.claimed, source.history_from)
+    if not found:
+        return None
     count = sum(hole.size for hole in found)
     begins = source.history_from or BEGINNING
     oldest = min(times_of(hole, (now, now))[0] for hole in found)
@@ -138,7 +139,7 @@ def channel_cleared(source: Source, turn: Turn, now: datetime) -> None:
     _give_up_unread(source, now)
     ends = now + FUTURE_TOLERANCE
     since = min(source.history_from or BEGINNING, ends)
-    expect = _expected(turn.ledger, since)._replace(reason=GapReason.CLEARED)
+    expect = _expected(turn.ledger, since, source)._replace(reason=GapReason.CLEARED)
     new_gap(source, since, ends, now, expect)
 
 
@@ -229,11 +230,11 @@ def _together(lost: Sequence[Hole], bounds: tuple[datetime, datetime]) -> list[_
         timed, apart = groups, apart * 2
 
 
-def _expected(ledger: Ledger, since: datetime) -> Expect:
+def _expected(ledger: Ledger, since: datetime, source: Source) -> Expect:
     """How many entries a gap may bring, by the numbers that were not read."""
     if not ledger.proves or not ledger.ranges or ledger.claimed is None:
         return Expect(last_number=ledger.claimed)
-    count = sum(hole.size for hole in numbers.holes(ledger.ranges, ledger.claimed))
+    count = sum(hole.size for hole in missing(ledger, ledger.claimed, source.history_from))
     if since <= BEGINNING:
         count += max(ledger.ranges[0].first - 1, 0)  # numbers begin at 1
     return Expect(entries=count, last_number=ledger.claimed)

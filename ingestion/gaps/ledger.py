@@ -7,7 +7,7 @@ older rows are still there (then they prove nothing, and the cadence has to do).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -87,8 +87,18 @@ def answer_of(fetched: Fetched) -> Answer:
     return Answer(rows, facts.last_entry_id if facts else None, facts is not None, fetched.full)
 
 
-def after_live(ledger: Ledger, answer: Answer, cursor: Row | None, now: datetime) -> Turn:
-    """The ledger after a live poll that asked for everything since (before) the cursor's row."""
+def after_live(
+    ledger: Ledger,
+    answer: Answer,
+    cursor: Row | None,
+    now: datetime,
+    *,
+    wanted_from: datetime | None = None,
+) -> Turn:
+    """The ledger after a live poll that asked for everything since (before) the cursor's row.
+
+    `wanted_from`: since when rows are wanted at all, here and below; None: since ever.
+    """
     verdict = _verdict(ledger, answer, cursor)
     if verdict in _SUSPECTED:
         return Turn(replace(ledger, suspect=_SUSPECTED[verdict]))
@@ -96,46 +106,79 @@ def after_live(ledger: Ledger, answer: Answer, cursor: Row | None, now: datetime
         return _anew(ledger, answer, verdict)
     added = numbers.add(ledger.ranges, answer.rows)
     told = ledger.claimed  # not this answer's: its last rows may show up in the next one
-    hole = told is not None and ledger.proves and bool(numbers.holes(added.ranges, told))
+    ranges = replace(ledger, ranges=added.ranges)
+    hole = told is not None and ledger.proves and bool(missing(ranges, told, wanted_from))
     after = replace(
-        ledger,
-        ranges=added.ranges,
+        ranges,
         claimed=ledger.claimed if answer.last is None else answer.last,
         suspect=None,
         hole_since=(ledger.hole_since or now) if hole else None,
     )
     return Turn(
-        after, added.fresh, search=to_be_searched(after, now), closed=_lost(ledger, added.closed)
+        after,
+        added.fresh,
+        search=to_be_searched(after, now),
+        closed=_lost(ledger, added.closed, wanted_from),
     )
 
 
-def after_page(ledger: Ledger, answer: Answer) -> Turn:
+def after_page(ledger: Ledger, answer: Answer, *, wanted_from: datetime | None = None) -> Turn:
     """The ledger after a page, which may come from a cache: its rows count, its facts do not."""
     added = numbers.add(ledger.ranges, answer.rows)
     after = replace(ledger, ranges=added.ranges) if added.fresh else ledger
-    if not missing(after, after.claimed):
+    if not missing(after, after.claimed, wanted_from):
         after = replace(after, hole_since=None)
-    return Turn(after, added.fresh, closed=_lost(ledger, added.closed))
+    return Turn(after, added.fresh, closed=_lost(ledger, added.closed, wanted_from))
+
+
+def numbered_alike(ledger: Ledger, rows: Iterable[Row]) -> list[Row]:
+    """Those rows of elsewhere that can be of the channel as it is numbered now.
+
+    Where numbering began anew, an older row had the same numbers: times tell.
+    """
+    if not ledger.proves or ledger.claimed is None or not ledger.ranges:
+        return []
+    known = [row for row in rows if 0 < row.number <= ledger.claimed]
+    return [row for row in known if not ledger.epoch or _fits(ledger.ranges, row)]
+
+
+def _fits(ranges: Ranges, row: Row) -> bool:
+    before, after = numbers.neighbours(ranges, row.number)
+    return row.at is not None and (
+        (before is None or before.last_at is None or before.last_at <= row.at)
+        and (after is None or after.first_at is None or row.at <= after.first_at)
+    )
 
 
 def after_search(
-    ledger: Ledger, upto: int | None, expected: int | None, now: datetime
+    ledger: Ledger,
+    upto: int | None,
+    expected: int | None,
+    now: datetime,
+    *,
+    wanted_from: datetime | None = None,
 ) -> tuple[Ledger, list[Hole]]:
     """The ledger once all numbers up to one were looked for, and those that were not found.
 
     `expected`: how many were looked for.
     """
-    lost = missing(ledger, upto)
-    settled = replace(ledger, ranges=numbers.given_up(ledger.ranges, upto), hole_since=None)
+    lost = missing(ledger, upto, wanted_from)
+    settled = replace(ledger, ranges=numbers.closed(ledger.ranges, lost), hole_since=None)
     if expected is None or sum(hole.size for hole in lost) < expected:
         return replace(settled, search_at=None, barren=0), lost
     rest = min(REST * 2 ** min(ledger.barren, 20), LONGEST_REST)
     return replace(settled, search_at=now + rest, barren=min(ledger.barren + 1, 1000)), lost
 
 
-def missing(ledger: Ledger, upto: int | None) -> list[Hole]:
-    """Numbers up to one that were not read."""
-    return numbers.within(numbers.holes(ledger.ranges, upto), upto)
+def missing(ledger: Ledger, upto: int | None, wanted_from: datetime | None) -> list[Hole]:
+    """Numbers up to one that were not read and are wanted."""
+    found = numbers.within(numbers.holes(ledger.ranges, upto), upto)
+    return _wanted(ledger, found, wanted_from)
+
+
+def _wanted(ledger: Ledger, found: Sequence[Hole], wanted_from: datetime | None) -> list[Hole]:
+    since = None if wanted_from is None else int(wanted_from.timestamp())
+    return numbers.wanted(found, ledger.ranges, since)
 
 
 class _Verdict(StrEnum):
@@ -201,9 +244,10 @@ def _anew(ledger: Ledger, answer: Answer, verdict: _Verdict) -> Turn:
     return Turn(begun, added.fresh, reset, ledger.claimed)
 
 
-def _lost(ledger: Ledger, closed: Sequence[Hole]) -> Sequence[Hole]:
-    """Holes that mean a loss: of numbers that prove something."""
-    return closed if ledger.proves and ledger.claimed is not None else ()
+def _lost(ledger: Ledger, closed: Sequence[Hole], wanted_from: datetime | None) -> Sequence[Hole]:
+    """Holes that mean a loss: of wanted numbers that prove something."""
+    proven = ledger.proves and ledger.claimed is not None
+    return _wanted(ledger, closed, wanted_from) if proven else ()
 
 
 _ZERO = Range(0, 0, None, None)

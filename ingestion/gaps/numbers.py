@@ -80,6 +80,27 @@ def holes(ranges: Sequence[Range], upto: int | None) -> list[Hole]:
     return found
 
 
+def neighbours(ranges: Sequence[Range], number: int) -> tuple[Range | None, Range | None]:
+    """The ranges before and after a number; the one that holds it counts as before."""
+    place = bisect_right(ranges, number, key=lambda one: one.first)
+    return (
+        ranges[place - 1] if place else None,
+        ranges[place] if place < len(ranges) else None,
+    )
+
+
+def wanted(found: Iterable[Hole], ranges: Sequence[Range], since: int | None) -> list[Hole]:
+    """The holes above the first range that reaches the time from which rows are wanted.
+
+    What is below was never asked for, but for ranges that somebody wanted besides.
+    """
+    if since is None:
+        return list(found)
+    reaching = (one.first for one in ranges if one.last_at is None or one.last_at >= since)
+    floor = next(reaching, None)
+    return [] if floor is None else [hole for hole in found if hole.first > floor]
+
+
 def within(found: Iterable[Hole], upto: int | None) -> list[Hole]:
     """The parts of the holes up to a number; all of them without one."""
     if upto is None:
@@ -89,6 +110,12 @@ def within(found: Iterable[Hole], upto: int | None) -> list[Hole]:
         for hole in found
         if hole.first <= upto
     ]
+
+
+def closed(ranges: Sequence[Range], found: Iterable[Hole]) -> Ranges:
+    """The ranges with these holes closed: nobody looks for those any more."""
+    filled = [Range(one.first, one.last, one.since, one.since) for one in found]
+    return _joined(sorted([*ranges, *filled], key=lambda one: one.first))
 
 
 def given_up(ranges: Sequence[Range], upto: int | None) -> Ranges:

@@ -66,7 +66,8 @@ def settle_page(
         _update(claim, gap, {**changes, "lease_until": None})
         return
     known = record.load([gap.source_id]).get(gap.source_id, Ledger())
-    turn = after_page(known, answer_of(fetched))
+    wanted_from = gap.source.history_from
+    turn = after_page(known, answer_of(fetched), wanted_from=wanted_from)
     settled = _after_page(gap, fetched, turn.ledger, now)
     changes = settled.changes
     if settled.lost:
@@ -159,7 +160,7 @@ def _all_found(gap: Gap, ledger: Ledger) -> bool:
     """Whether a search is over early: no number is missing any more."""
     if gap.reason != GapReason.NUMBERS:
         return False
-    return not missing(ledger, gap.last_number)
+    return not missing(ledger, gap.last_number, gap.source.history_from)
 
 
 def _closed(gap: Gap, changes: dict[str, Any], ledger: Ledger, now: datetime) -> _Settled:
@@ -168,7 +169,10 @@ def _closed(gap: Gap, changes: dict[str, Any], ledger: Ledger, now: datetime) ->
     changes["message"] = "Everything the source still holds was read."
     lost: list[Hole] = []
     if ledger.proves and (gap.reason == GapReason.NUMBERS or _reads_all(gap)):
-        ledger, lost = after_search(ledger, gap.last_number, gap.expected, now)
+        wanted_from = gap.source.history_from
+        ledger, lost = after_search(
+            ledger, gap.last_number, gap.expected, now, wanted_from=wanted_from
+        )
     elif gap.reason == GapReason.NUMBERS:
         ledger = replace(ledger, hole_since=None)
     if gap.reason == GapReason.NUMBERS and not lost:
@@ -177,5 +181,11 @@ def _closed(gap: Gap, changes: dict[str, Any], ledger: Ledger, now: datetime) ->
 
 
 def _reads_all(gap: Gap) -> bool:
-    """Whether the gap asked for everything that is wanted of the source at all."""
+    """Whether the gap asked for everything that is wanted of the source at all.
+
+    What is newer than a gap that was found was read already; a range that somebody chose may end
+    anywhere.
+    """
+    if gap.reason == GapReason.REQUESTED and gap.range_until < gap.found_at:
+        return False
     return gap.since <= (gap.source.history_from or BEGINNING) and gap.last_number is not None

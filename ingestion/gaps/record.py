@@ -12,7 +12,16 @@ from ingestion.bulk import insert_rows, read_values
 from ingestion.entries import Entry
 from ingestion.gaps import holes
 from ingestion.gaps.days import Tally, add_to_days, entries_by_day, lost_by_day, zone_of
-from ingestion.gaps.ledger import Answer, Ledger, Reset, Turn, after_live, after_page, answer_of
+from ingestion.gaps.ledger import (
+    Answer,
+    Ledger,
+    Reset,
+    Turn,
+    after_live,
+    after_page,
+    answer_of,
+    numbered_alike,
+)
 from ingestion.gaps.numbers import Range, Row
 from ingestion.models import EntryLedger, PollState
 from ingestion.normalise import FUTURE_TOLERANCE
@@ -39,7 +48,11 @@ def note_answers(answers: Sequence[LiveAnswer], now: datetime) -> None:
     ledgers = load([one.state.source_id for one in answers])
     turns = {
         state.source_id: after_live(
-            ledgers.get(state.source_id, _NOTHING), answer_of(fetched), cursor_of(state), now
+            ledgers.get(state.source_id, _NOTHING),
+            answer_of(fetched),
+            cursor_of(state),
+            now,
+            wanted_from=state.source.history_from,
         )
         for state, fetched in answers
     }
@@ -52,12 +65,13 @@ def note_answers(answers: Sequence[LiveAnswer], now: datetime) -> None:
 def note_entries(source: Source, entries: Iterable[Entry], now: datetime) -> None:
     """Enter rows that were read otherwise than by polling, such as by an import: they are there.
 
-    Their numbers are those of the source's channel as it is now. Inside the transaction that
-    stores their readings.
+    Those that can be of the channel as it is numbered now. Inside the transaction that stores
+    their readings.
     """
     known = load([source.pk]).get(source.pk, Ledger())
     rows = [Row(one.sequence, int(one.at.timestamp())) for one in entries]
-    turn = after_page(known, Answer(rows))
+    answer = Answer(numbered_alike(known, rows))
+    turn = after_page(known, answer, wanted_from=source.history_from)
     if turn.ledger != known:
         save({source.pk: turn.ledger})
     count_days([(source, turn)], now)

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from devices.jobs import JobFailed, Progress
 from devices.models import Job
 from devices.readings.imports.text import UnreadableFile
+from ingestion import gaps
 from ingestion.imports.checking import findings
 from ingestion.imports.choices import Choices
 from ingestion.imports.files import forget_file, open_file
@@ -67,6 +68,7 @@ def import_step(job: Job, now: datetime) -> Progress:
     except UnreadableFile as error:
         raise JobFailed(str(error)) from error
     ingest(delivery, now)
+    gaps.note_entries(imported.source, delivery.entries, now)
     if place.ended:
         _finish(imported, job, place, now)
     return _progress(place, place.row, job.total, replaced=choices.replace)

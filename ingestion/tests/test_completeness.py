@@ -15,6 +15,7 @@ from devices.readings.store import get_store
 from ingestion import gaps
 from ingestion.dispatch import LEASE, Queues, dispatch
 from ingestion.entries import Entry
+from ingestion.gaps.backfill import request_backfill
 from ingestion.models import (
     EntryLedger,
     EventKind,
@@ -224,6 +225,36 @@ def test_a_source_too_busy_for_live_answers_has_late_rows_found_too(
         live(stack, 5, every_s=20)
     live(stack, 10, every_s=20)
     assert kept(source) == Counter(channel.rows)
+
+
+def test_a_range_that_somebody_wanted_besides_calls_nothing_lost(
+    stack: Stack, held: tuple[HeldChannel, str]
+) -> None:
+    """Between it and the history that is wanted, nobody asked for anything."""
+    channel, url = held
+    channel.report(stack.at - 10 * DAY, 10 * MINUTE, range(1, 1440))
+    source = reader(stack, url, history_from=stack.at - DAY)
+    live(stack, 3)
+    request_backfill(source, stack.at - 9 * DAY, stack.at - 5 * DAY, stack.at)
+    live(stack, 20)
+    assert not Gap.objects.exclude(state=GapState.FILLED).exists()
+    assert not SourceDay.objects.filter(lost__gt=0).exists()
+
+    number = 1440
+    for _ in range(5):  # a hole in what is wanted is found as ever
+        channel.say((stack.at, number))
+        number += 2
+        live(stack, 2)
+    channel.say((stack.at - 2 * HOUR, number - 1))
+    live(stack, 20)
+    wanted = [row for row in channel.rows if row[0] >= source.history_from]
+    assert set(wanted) <= set(kept(source))
+    assert sum(SourceDay.objects.values_list("lost", flat=True)) == 4
+
+    request_backfill(source, stack.at - 5 * DAY, stack.at - DAY, stack.at)
+    live(stack, 5)
+    full = SourceDay.objects.filter(day=(stack.at - 3 * DAY).date()).get()
+    assert (full.entries, full.lost) == (144, 0)
 
 
 def test_rows_that_an_import_brought_are_there(stack: Stack, held: tuple[HeldChannel, str]) -> None:

@@ -82,6 +82,25 @@ def test_what_is_given_up_is_no_hole_any_more(found: list[int], upto: int) -> No
     assert numbers_in(ranges) >= set(found)
 
 
+@given(SOME, st.integers(0, 500), st.integers(0, 500))
+def test_only_holes_above_the_first_wanted_row_are_missing_and_closed(
+    found: list[int], upto: int, first_wanted: int
+) -> None:
+    """Each number's row comes a minute after the one before it."""
+    ranges = numbers.add((), rows(*found)).ranges
+    since = first_wanted * 60
+    holes = numbers.within(numbers.holes(ranges, upto), upto)
+    wanted = numbers.wanted(holes, ranges, since)
+    reached = [one for one in ranges if one.last >= first_wanted]
+    assert wanted == [one for one in holes if reached and one.first > reached[0].first]
+    closed = numbers.closed(ranges, wanted)
+    assert numbers.wanted(numbers.within(numbers.holes(closed, upto), upto), closed, since) == []
+    assert numbers_in(closed) == numbers_in(ranges) | {
+        number for hole in wanted for number in range(hole.first, hole.last + 1)
+    }
+    assert numbers.closed(ranges, holes) == numbers.given_up(ranges, upto)
+
+
 @given(st.integers(0, 1_000_000), st.integers(250, 600))
 def test_too_many_holes_are_given_up_from_below_and_told(seed: int, count: int) -> None:
     found = Random(seed).sample(range(10_000), count)
