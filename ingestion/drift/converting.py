@@ -30,7 +30,7 @@ def converted(mapping: FieldMapping, change: Change, since: datetime) -> Calibra
         return _linear(new, mapping.scale, mapping.offset, change)
     if governing.kind == CalibrationKind.LINEAR and governing.scale is not None:
         return _linear(new, governing.scale, governing.offset or 0.0, change)
-    return _copied(new, governing, change)
+    return copied(new, governing, change)
 
 
 def _linear(
@@ -42,12 +42,16 @@ def _linear(
     return new
 
 
-def _copied(
+def copied(
     new: CalibrationVersion, old: CalibrationVersion, change: Change
 ) -> CalibrationVersion | None:
-    copied = [one.name for one in old._meta.concrete_fields if one.name not in _OWN]
-    for name in copied:
-        setattr(new, name, getattr(old, name))
+    """The new calibration (a tank or points), made to give for changed numbers what the old gave.
+
+    None when it cannot.
+    """
+    for one in old._meta.concrete_fields:
+        if one.name not in _OWN:
+            setattr(new, one.name, getattr(old, one.name))
     if old.is_tank:
         unit = _unit_of(old.input_unit, change)
         if unit is None:

@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from devices.models import CalibrationVersion, FieldMapping, Job, Metric
 from devices.tests.scene import browser, person
+from ingestion.drift.fixes import Decision, Fix, apply
+from ingestion.models import MappingPause, PauseKind
 from ingestion.tests.recalculated import Scene
 
 pytestmark = pytest.mark.django_db
@@ -171,6 +173,95 @@ def test_a_depth_also_becomes_a_volume(scene: Scene, client: Client) -> None:
         client, scene, volume="1", kind="upright_cylinder", diameter_cm="79.8", height_cm="200"
     )
     assert "feeds a volume already" in text_of(again)
+
+
+BOX = {"volume": "1", "kind": "box", "length_cm": "100", "width_cm": "100", "height_cm": "300"}
+"""Ten litres in each centimetre of depth."""
+
+
+def change(scene: Scene, since: int, kind: PauseKind, guess: dict[str, Any], fix: Fix) -> None:
+    """What the field sends changed with an entry, was seen and decided about."""
+    pause = MappingPause.objects.create(
+        mapping=scene.mapping, source=scene.channel, kind=kind, since=scene.at(since),
+        found_at=scene.at(since), text="The source's field1 changed.",
+        evidence={"anchor": 182.4, "guesses": [guess]},
+    )  # fmt: skip
+    apply(Decision(fix, pause, None, scene.now))
+    scene.work()
+    scene.mapping.refresh_from_db()
+
+
+def litres(scene: Scene) -> list[float]:
+    return [round(float(one), 6) for one in scene.values(Metric.objects.get(name="volume_l"))]
+
+
+def test_a_volume_is_read_from_the_field_that_had_the_depth_at_the_time(
+    scene: Scene, client: Client
+) -> None:
+    scene.add("temperature", field="field2")
+    scene.receive([{"field1": "182", "field2": "25"}, {"field1": "181", "field2": "26"}])
+    swap = {"of": "swap", "other": "field2"}
+    change(scene, 2, PauseKind.SWAPPED, swap, Fix.FOLLOW)
+    scene.receive([{"field1": "27", "field2": "180"}], first=2)
+    save(client, scene, **BOX)
+    scene.work()
+    scene.receive([{"field1": "28", "field2": "179"}], first=3)
+
+    assert scene.values() == [182.0, 181.0, 180.0, 179.0]
+    assert litres(scene) == [1820, 1810, 1800, 1790]
+    scene.recalculate()
+    assert litres(scene) == [1820, 1810, 1800, 1790]
+
+
+TO_METRES = {"of": "unit", "change": [0.01, 0.0, "m", "cm"]}
+
+
+def test_a_volume_takes_each_number_in_the_unit_it_came_in(scene: Scene, client: Client) -> None:
+    scene.receive(["182.5", "182.4", "1.823"])
+    change(scene, 2, PauseKind.UNIT, TO_METRES, Fix.CONVERT)
+
+    shown = client.get(f"{reverse(ADD)}?of={scene.mapping.pk}&volume=1")
+    assert '<option value="m" selected>' in shown.content.decode()
+    assert "came in cm until 2026-11-01 05:32 (Asia/Kolkata)" in text_of(shown)
+    save(client, scene, **BOX, input_unit="m", note="A box")
+    scene.work()
+    scene.receive(["1.822"], first=3)
+
+    assert litres(scene) == [1825, 1824, 1823, 1822]
+    scene.recalculate()
+    assert litres(scene) == [1825, 1824, 1823, 1822]
+    made = CalibrationVersion.objects.filter(mapping__metric__name="volume_l")
+    assert {one.note for one in made} == {"A box"}
+    assert {one.created_by.username for one in made} == {"operator"}  # type: ignore[union-attr]
+
+
+def test_a_volume_that_cannot_tell_what_came_before_is_refused(
+    scene: Scene, client: Client
+) -> None:
+    scene.receive(["182.5", "182.4", "1.823"])
+    change(scene, 2, PauseKind.UNIT, TO_METRES, Fix.CONVERT)
+    assert "did not measure in any unit of this list" in text_of(
+        save(client, scene, **BOX, input_unit="mm")
+    )
+    assert not Metric.objects.filter(name="volume_l").exists()
+
+
+def test_a_volume_waits_for_what_its_depth_waits_for(scene: Scene, client: Client) -> None:
+    scene.receive(["182.5", "182.4"])
+    MappingPause.objects.create(
+        mapping=scene.mapping, source=scene.channel, kind=PauseKind.UNIT, since=scene.at(2),
+        found_at=scene.at(2), text="The source's field1 changed.",
+        evidence={"anchor": 182.4, "guesses": [TO_METRES]},
+    )  # fmt: skip
+    scene.receive(["1.823"], first=2)
+    save(client, scene, **BOX)
+    scene.work()
+    assert litres(scene) == [1825, 1824]
+
+    apply(Decision(Fix.CONVERT, scene.mapping.pauses.get(), None, scene.now))
+    scene.work()
+    assert litres(scene) == [1825, 1824, 1823]
+    assert not MappingPause.objects.filter(resolved_at=None).exists()
 
 
 @pytest.mark.parametrize(

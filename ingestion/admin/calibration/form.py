@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -20,6 +21,8 @@ from devices.models import (
 )
 from devices.models.calibration import LITRES, TANKS
 from ingestion.admin.calibration.beginning import NOW, BeginningField
+from ingestion.drift.sent import Sent, units_sent
+from ingestion.drift.sharing import in_former_units
 
 OF, VOLUME = "of", "volume"
 MOUNTING = ("input_unit", "from_top", "gap_cm")
@@ -56,6 +59,8 @@ class CalibrationForm(_Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.base = self._base()
+        self.former: list[CalibrationVersion] = []
+        """Of a volume: what takes the numbers that came in other units, unsaved."""
         base = self.base
         if base is None or "kind" not in self.fields:  # nothing to fill in: a page to read
             return
@@ -131,12 +136,27 @@ class CalibrationForm(_Form):
     def _post_clean(self) -> None:
         """Also what concerns the mapping, which is no box."""
         super()._post_clean()  # type: ignore[misc]
-        if self.base is None or self.for_volume or self.errors:
+        if self.base is None or self.errors:
+            return
+        if self.for_volume:
+            self._reach_back(units_sent(self.base))
             return
         try:
             self.instance.validate_constraints()
         except ValidationError as error:
             self.add_error("valid_from", error.messages)
+
+    def _reach_back(self, sent: Sequence[Sent]) -> None:
+        """Have the tank take every number as what it was when it came."""
+        former = in_former_units(self.instance, sent)
+        if former is None:
+            text = (
+                "The unit that the sensor sends has changed since it was mapped. If it measures in "
+                f"{self.instance.input_unit} now, it did not measure in any unit of this list then."
+            )
+            self.add_error("input_unit", text)
+            return
+        self.former, self.instance.valid_from = former, sent[-1].since
 
     def problem(self) -> str:
         """Why the boxes make no calibration yet; empty when they do."""
@@ -182,8 +202,7 @@ def volume_mapping(depth: FieldMapping) -> FieldMapping:
 
 def _proposed(mapping: FieldMapping, device: Device, *, volume: bool) -> dict[str, Any]:
     """What the device's tank and the mapping say already."""
-    unit = mapping.unit or mapping.metric.unit
-    known = units.canonical(unit) if volume else None
+    known = units.canonical(units_sent(mapping)[-1].unit) if volume else None
     proposed: dict[str, Any] = {
         "scale": mapping.scale,
         "offset": mapping.offset,

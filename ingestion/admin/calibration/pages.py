@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ from devices.readings.store import get_store
 from ingestion.admin.calibration.form import MOUNTING, OF, VOLUME, CalibrationForm, volume_mapping
 from ingestion.admin.calibration.preview import Preview, preview
 from ingestion.admin.recompute import job_link, recompute_url, shown
+from ingestion.drift.sent import units_sent
+from ingestion.drift.sharing import share_past
 from ingestion.recalculation import request as recalculate
 from ingestion.recalculation.governed import Stretch, governed
 
@@ -121,6 +124,9 @@ class CalibrationAdmin(VersionedAdmin):
             "title": f"Calibrate {base.field} of {base.source.device}",
             "base": base,
             "for_volume": form.for_volume,
+            "former_units": [
+                (one.unit, shown(after.since, zone)) for one, after in pairwise(units_sent(base))
+            ],
             "versions": [] if form.for_volume else versions,
             "zone": zone.key,
             # Saving leads back to the mapping.
@@ -148,6 +154,10 @@ class CalibrationAdmin(VersionedAdmin):
             obj.created_by = request.user
         super().save_model(request, obj, form, change)
         after = governed(obj)
+        for former in form.former:
+            former.mapping, former.created_by = obj.mapping, obj.created_by
+            former.save()
+            after = after.with_(governed(former))
         stretch = after.with_(before) if before else after
         self._follow_up(request, obj.mapping, stretch, wanted=form.cleaned_data["recompute"])
 
@@ -238,6 +248,7 @@ def _stored_volume(depth: FieldMapping) -> FieldMapping:
     mapping.metric.save()
     mapping.metric = mapping.metric  # its key
     mapping.save()
+    share_past(depth, mapping)
     return mapping
 
 
@@ -249,4 +260,5 @@ def _previewed(form: CalibrationForm, before: Stretch | None) -> Preview:
     version = form.instance
     if form.is_new and not form.is_bound:
         version.valid_from = None if form.for_volume else now
-    return preview(version, target, before, now)
+    also = Stretch(None, None) if form.for_volume else before
+    return preview(version, target, also, now)
