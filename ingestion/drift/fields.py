@@ -12,6 +12,7 @@ from ingestion.derived import derived
 from ingestion.drift.answer import Answer
 from ingestion.drift.conversions import changes
 from ingestion.drift.fingerprint import Fingerprint, learn
+from ingestion.drift.sent import Sent, unit_before, units_sent
 from ingestion.drift.stored import from_fingerprint, from_suspicion, to_fingerprint, to_suspicion
 from ingestion.drift.values import Number, Type, what
 from ingestion.drift.watch import CALM, SLACK, Watch
@@ -100,6 +101,11 @@ def _profiles(source: Source) -> dict[str, FieldProfile]:
     return {one.field: one for one in source.field_profiles.all()}
 
 
+@derived
+def _units(source: Source) -> dict[int, list[Sent]]:
+    return {one.pk: units_sent(one) for one in source.mappings.all()}
+
+
 def _watch(
     field: str, mapping: FieldMapping, answer: Answer, profiles: dict[str, FieldProfile]
 ) -> Watch:
@@ -110,7 +116,7 @@ def _watch(
     last = known.last if last is None else last
     return Watch(
         fingerprint=known,
-        changes=changes(mapping.unit or mapping.metric.unit),
+        changes=changes(unit_before(_units(answer.source)[mapping.pk], answer.now)),
         last=last,
         apart=_apart(answer),
         suspicion=suspicion,

@@ -12,6 +12,7 @@ from devices.readings.store import get_store
 from ingestion.drift.conversions import Change, changes
 from ingestion.drift.detect import judge
 from ingestion.drift.fingerprint import Fingerprint
+from ingestion.drift.sent import unit_before, units_sent
 from ingestion.drift.stored import to_fingerprint, to_guess
 from ingestion.drift.values import Number, what
 from ingestion.drift.watch import LEARNED, Guess, Suspected, Watch
@@ -96,7 +97,7 @@ class WaitingRows:
     def _watches(self) -> dict[str, Watch]:
         """The fields of the source as they were before the change."""
         mapping = self.pause.mapping
-        unit = mapping.unit or mapping.metric.unit
+        unit = unit_before(units_sent(mapping), self.pause.since)
         lasts = {
             one.mapping.field: one.evidence.get("anchor")
             for one in MappingPause.objects.filter(

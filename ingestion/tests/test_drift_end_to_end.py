@@ -200,6 +200,45 @@ def test_after_a_conversion_the_watch_goes_on(stack: Stack, source: ThingSpeakCh
     assert stored(source, "field1") == pytest.approx(truth(stack, source, "field1"), abs=0.2)
 
 
+def sent_in(stack: Stack, factor: float) -> None:
+    """From now on the tank sends its level in another unit than before."""
+    stack.simulator.fault("scale", channel=TANK, field=1, factor=factor, decimals=4)
+
+
+def test_a_unit_that_comes_back_is_converted_back(stack: Stack, source: ThingSpeakChannel) -> None:
+    sent_in(stack, 1 / 2.54)
+    polls(stack, 7)
+    decide(stack, Fix.CONVERT)
+    polls(stack, 3)
+    before = stored(source, "field1")
+    sent_in(stack, 2.54)  # the firmware is rolled back
+    polls(stack, 7)
+    assert paused() == {"field1": PauseKind.UNIT}
+    assert stored(source, "field1") == before
+    assert kinds()[-1] == EventKind.UNIT_JUMPED
+    assert "as if cm were sent instead of in" in Alert.objects.open().get().text
+    decide(stack, Fix.CONVERT)
+    polls(stack, 3)
+    assert not paused()
+    assert stored(source, "field1") == pytest.approx(truth(stack, source, "field1"), abs=0.001)
+
+
+def test_a_renamed_field_that_came_back_to_its_unit_is_converted_back(
+    stack: Stack, source: ThingSpeakChannel
+) -> None:
+    sent_in(stack, 1 / 2.54)
+    polls(stack, 7)
+    decide(stack, Fix.CONVERT)
+    polls(stack, 3)
+    sent_in(stack, 2.54)
+    stack.simulator.fault("rename", channel=TANK, field=1, label="Level")
+    polls(stack, 7)
+    assert paused() == {"field1": PauseKind.RENAMED}
+    decide(stack, Fix.CONVERT)
+    polls(stack, 3)
+    assert stored(source, "field1") == pytest.approx(truth(stack, source, "field1"), abs=0.001)
+
+
 def test_a_renamed_field_that_changed_its_unit_too_is_converted(
     stack: Stack, source: ThingSpeakChannel
 ) -> None:
