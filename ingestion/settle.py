@@ -87,7 +87,14 @@ def settle_polls(polls: Sequence[Poll], now: datetime) -> None:
         [log_row(one.state.source, Lane.LIVE, one.asked, one.ingested, now) for one in polls],
     )
     findings = [
-        trouble.Finding(one.state.source, one.asked, one.problems, one.heard, each["misses"])
+        trouble.Finding(
+            one.state.source,
+            one.asked,
+            one.problems,
+            one.heard,
+            each["misses"],
+            each["failures"],
+        )
         for one, each in zip(polls, changes, strict=True)
     ]
     trouble.review(findings, now)

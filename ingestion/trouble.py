@@ -15,6 +15,7 @@ from devices.alerts.watch import Trouble, key_of, open_alert, resolve_alert_row
 from devices.models import Metric, Source
 from devices.readings.store import get_store
 from ingestion import gaps
+from ingestion.blame import came, fails_alone
 from ingestion.bulk import read_rows
 from ingestion.derived import derived
 from ingestion.models import PollState
@@ -64,7 +65,7 @@ class Finding:
     """What a poll says about a source, its device and its provider.
 
     `heard`: it brought a reading newer than all before. `misses`: polls in a row without a reading
-    that was due.
+    that was due. `failures`: polls in a row that failed.
     """
 
     source: Source
@@ -72,10 +73,14 @@ class Finding:
     problems: Sequence[Problem]
     heard: bool
     misses: int
+    failures: int
 
 
 def review(findings: Sequence[Finding], now: datetime) -> None:
-    """Open and resolve alerts. One query, whatever was found; more only where something changes."""
+    """Open and resolve alerts. One query, whatever was found; more only where something changes.
+
+    And where a source goes on failing: then it is looked whether others are answered.
+    """
     about = [_about(one.source) for one in findings]
     keys = {key for one in about for key in (one.offline, one.failing, one.upstream)}
     open_now = read_rows(Alert, "key", keys, only="resolved_at IS NULL")
@@ -130,6 +135,14 @@ def _review_source(found: Finding, about: _About, alerts: _Alerts, now: datetime
     elif asked.circuit_open:
         upstream = Trouble.upstream(source.connection)
         alerts.open(upstream, asked.kind, _upstream_text(source, asked))
+    elif (
+        asked.outcome is Outcome.UPSTREAM_ERROR
+        # What a mapping missed is still to be read again (`_read_again`): that reason stays. Of
+        # what was not even sent nothing was missed, the next answer begins at the cursor.
+        and alerts.reason(about.failing) != SourceState.FAILING
+        and fails_alone(source, found.failures)
+    ):
+        alerts.open(Trouble.failing(source), asked.kind, _alone_text(source, asked))
 
 
 class _Alerts:
@@ -142,6 +155,11 @@ class _Alerts:
     def known(self, key: str) -> bool:
         """Whether such an alert is open."""
         return key in self._open
+
+    def reason(self, key: str) -> str | None:
+        """Why such an alert is open; None when it is not."""
+        known = self._open.get(key)
+        return None if known is None else known.reason
 
     def open(self, trouble: Trouble, reason: str, text: str) -> None:
         """Open an alert, or bring the text of an open one up to date."""
@@ -205,3 +223,11 @@ def _offline_text(source: Source) -> str:
 
 def _upstream_text(source: Source, asked: Asked) -> str:
     return f"{source.connection.name} does not answer. {asked.message}"
+
+
+def _alone_text(source: Source, asked: Asked) -> str:
+    return (
+        f"{source.connection.name} answers others, but asked for this source it goes on failing: "
+        f"{came(asked.kind, asked.status)}. The device may be well. Look at the source at the "
+        "provider; it is asked again by itself."
+    )
