@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from devices.access import ScopedQuerySet, Viewer, sees_everything
+from devices.alerts.state import SourceState
 from devices.models import Community, Connection, Device, Membership, Source
 
 
@@ -93,3 +94,9 @@ class Alert(models.Model):
     def __str__(self) -> str:
         """What is wrong."""
         return self.text
+
+    @property
+    def title(self) -> str:
+        """What it is about, in two words: a source whose fields changed answers well."""
+        changed = self.kind == Kind.SOURCE_FAILING and self.reason == SourceState.SCHEMA_CHANGED
+        return "Fields changed" if changed else self.get_kind_display()

@@ -24,7 +24,12 @@ from devices.models import Device, ThingSpeakChannel
 from ingestion import dispatch
 from ingestion.admin import drift, proposal_forms, words
 from ingestion.admin.channel_form import CONFIRM, ChannelForm
-from ingestion.admin.columns import PollingColumns, is_asked
+from ingestion.admin.columns import (
+    FieldsFilter,
+    PollingColumns,
+    is_asked,
+    with_fields_changed,
+)
 from ingestion.admin.drift import AcceptsFieldNames
 from ingestion.admin.mappings import MappingInline
 from ingestion.admin.recompute import stale_notices
@@ -50,6 +55,7 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
         ("device__community", VisibleOnly),
         ("connection", VisibleOnly),
         "poll_state__last_outcome",
+        FieldsFilter,
         "enabled",
         "priority",
     ]
@@ -81,6 +87,10 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
             ]
         }
         js = ["admin_pages/verify.js"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ThingSpeakChannel]:
+        """With what the state needs to know of their fields."""
+        return with_fields_changed(super().get_queryset(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """The state of polling is shown for channels that exist."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -12,7 +16,32 @@ from devices.admin.base import link
 from devices.models import Source
 from ingestion.admin import words
 from ingestion.admin.strip import completeness_strip
-from ingestion.models import PollState
+from ingestion.models import MappingPause, PollState
+
+
+def with_fields_changed(sources: QuerySet[Any]) -> QuerySet[Any]:
+    """Sources that know whether a changed field keeps a mapping of theirs paused."""
+    holding = MappingPause.objects.filter(
+        source=OuterRef("pk"), resolved_at__isnull=True, until__isnull=True
+    )
+    return sources.annotate(fields_changed=Exists(holding))
+
+
+class FieldsFilter(admin.SimpleListFilter):
+    """By whether changed fields keep mappings paused: such a source answers well."""
+
+    title = "fields"
+    parameter_name = "fields"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        """Changed, or as they were."""
+        return [("changed", "Changed"), ("same", "As mapped")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Sources that wait for somebody, or the others."""
+        if self.value() in ("changed", "same"):
+            return queryset.filter(fields_changed=self.value() == "changed")
+        return queryset
 
 
 class PollingColumns:
@@ -26,7 +55,8 @@ class PollingColumns:
     @admin.display(description="state", ordering="poll_state__last_outcome")
     def state(self, row: Source) -> str:
         """How polling goes, in words."""
-        return words.state_of(row, _state(row))
+        changed = getattr(row, "fields_changed", False)  # see `with_fields_changed`
+        return words.state_of(row, _state(row), fields_changed=changed)
 
     @admin.display(description="last success", ordering="poll_state__last_success_at")
     def last_success(self, row: Source) -> str:

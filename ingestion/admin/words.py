@@ -88,8 +88,8 @@ def due(at: datetime | None) -> SafeString | str:
     return moment(at) if at is not None and at > timezone.now() else "due now"
 
 
-def state_of(source: Source, state: PollState | None) -> str:
-    """How polling of a source goes, in a few words."""
+def state_of(source: Source, state: PollState | None, *, fields_changed: bool = False) -> str:
+    """How polling of a source goes, in a few words; `fields_changed`: mappings are paused."""
     if not source.enabled:
         return "Switched off"
     if not source.device.enabled:
@@ -98,6 +98,8 @@ def state_of(source: Source, state: PollState | None) -> str:
         return "Paused: connection switched off"
     if state is None or state.last_polled_at is None:
         return "Waiting for its first poll"
+    if fields_changed and state.last_outcome in (Kind.OK, Kind.EMPTY):
+        return "Fields changed"
     return outcome(state.last_outcome)
 
 

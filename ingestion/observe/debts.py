@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from django.db.models import Sum
+
 from ingestion.models import Gap
-from ingestion.models.gap import UNREAD, GapReason
+from ingestion.models.gap import UNREAD, GapReason, GapState
 from ingestion.observe.facts import MOST_ROWS, Line
 from ingestion.observe.forecast import Backlog
 
 
 @dataclass(frozen=True, slots=True)
 class GapsOfAccount:
-    """Gaps that are not closed: how many in all, those with the most to tell, and the debt."""
+    """Gaps that are not closed: how many in all, those with the most to tell, and the debt.
+
+    `lost`: entry numbers that the source does not give, however often it is asked.
+    """
 
     backlog: Backlog
     lines: tuple[Line, ...] = ()
+    lost: int = 0
 
 
 NO_GAPS = GapsOfAccount(Backlog())
@@ -31,8 +37,26 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def open_gaps() -> dict[int, GapsOfAccount]:
-    """Gaps of all accounts that are not closed. One query."""
+def gaps_by_account() -> dict[int, GapsOfAccount]:
+    """Gaps of all accounts: those that are not closed, and what is lost. Two queries."""
+    unread, lost = _unread(), _lost()
+    return {
+        account: _gaps(unread.get(account, ()), lost.get(account, 0))
+        for account in {*unread, *lost}
+    }
+
+
+def _lost() -> dict[int, int]:
+    rows = (
+        Gap.objects.filter(state=GapState.LOST, missing__gt=0)
+        .order_by()
+        .values_list("source__connection")
+        .annotate(n=Sum("missing"))
+    )
+    return dict(rows)
+
+
+def _unread() -> Mapping[int, Sequence[Mapping[str, Any]]]:
     rows = (
         Gap.objects.filter(state__in=UNREAD)
         .order_by("found_at")
@@ -44,14 +68,14 @@ def open_gaps() -> dict[int, GapsOfAccount]:
     by_account: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_account[row["source__connection"]].append(row)
-    return {account: _gaps(of_account) for account, of_account in by_account.items()}
+    return by_account
 
 
-def _gaps(rows: Sequence[Mapping[str, Any]]) -> GapsOfAccount:
+def _gaps(rows: Sequence[Mapping[str, Any]], lost: int) -> GapsOfAccount:
     pages = [_pages(row) for row in rows]
     known = [one for one in pages if one is not None]
     backlog = Backlog(gaps=len(rows), pages=sum(known), unknown=len(rows) - len(known))
-    return GapsOfAccount(backlog, tuple(_gap_line(row) for row in rows[:MOST_ROWS]))
+    return GapsOfAccount(backlog, tuple(_gap_line(row) for row in rows[:MOST_ROWS]), lost)
 
 
 def _pages(row: Mapping[str, Any]) -> int | None:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from devices.alerts.state import SourceState
 from ingestion.health import DISPATCH_LATE_S, WORKER_LATE_S
 from ingestion.observe import phrases
 from ingestion.observe.cards import Card, card, state_of
-from ingestion.observe.facts import oldest
+from ingestion.observe.facts import Line, oldest
 from ingestion.observe.gauges import When
 from ingestion.observe.scope import Seen
 from ingestion.observe.snapshot import Account, Moving
@@ -158,6 +159,7 @@ def _work(seen: Seen) -> list[Tile]:
     waited_s = (seen.at - since).total_seconds() if since else 0.0
     gaps = sum(one.gaps.backlog.gaps for one in seen.accounts)
     pages = sum(one.gaps.backlog.pages for one in seen.accounts)
+    lost = sum(one.gaps.lost for one in seen.accounts)
     return [
         Tile(
             "Due now",
@@ -166,15 +168,17 @@ def _work(seen: Seen) -> list[Tile]:
             f"the longest for {phrases.span(waited_s)}" if due else "nobody waits",
         ),
         Tile("On the way", f"{running:,}", "good", "polls handed to workers"),
-        Tile("Gaps", f"{gaps:,}", "good", _pages(gaps, pages)),
+        Tile("Gaps", f"{gaps:,}", "good", _to_fetch(gaps, pages, lost)),
         Tile("Jobs", f"{len(seen.jobs):,}", "good", "imports, exports, recalculations"),
     ]
 
 
-def _pages(gaps: int, pages: int) -> str:
+def _to_fetch(gaps: int, pages: int, lost: int) -> str:
+    gone = f"{phrases.plural(lost, 'entry', 'entries')} lost at the source" if lost else ""
     if not gaps:
-        return "nothing is missing"
-    return f"about {phrases.plural(pages, 'page')} to fetch" if pages else "of unknown length"
+        return f"nothing to fill; {gone}" if gone else "nothing is missing"
+    fetch = f"about {phrases.plural(pages, 'page')} to fetch" if pages else "of unknown length"
+    return f"{fetch}; {gone}" if gone else fetch
 
 
 # --- what is wrong ----------------------------------------------------------------------------
@@ -206,8 +210,12 @@ def _of_accounts(seen: Seen) -> list[Trouble]:
         if one.health.status is Status.DEGRADED:
             found.append(_degraded(one, seen.at))
             continue
-        if one.failing:
-            found.append(_failing(one, seen.at))
+        changed = [line for line in one.failing if line.kind == SourceState.SCHEMA_CHANGED]
+        failing = [line for line in one.failing if line.kind != SourceState.SCHEMA_CHANGED]
+        if failing:
+            found.append(_failing(one, failing, seen.at))
+        if changed:
+            found.append(_changed(one, changed, seen.at))
         if one.forecast.short:
             found.append(_short(one))
     return sorted(found, key=lambda one: one.tone != "bad")
@@ -248,8 +256,10 @@ def _tried(account: Account) -> str:
     return "; ".join(parts).capitalize() + "." if parts else ""
 
 
-def _failing(account: Account, now: datetime) -> Trouble:
-    count, first = len(account.failing), account.failing[-1]
+def _failing(account: Account, failing: Sequence[Line], now: datetime) -> Trouble:
+    """Sources that fail while others of the account are well, told by the first of them."""
+    count, first = len(failing), failing[-1]
+    again = _asked_again(first.kind)
     many = f"{phrases.plural(count, 'source')} of {account.name} fail on their own"
     return Trouble(
         title=many if count > 1 else f"{first.device} fails on its own",
@@ -259,7 +269,30 @@ def _failing(account: Account, now: datetime) -> Trouble:
         affects="Only what they bring; the account itself is well."
         if count > 1
         else "Only what it brings; the account itself is well.",
-        tried="Asked again by itself, less and less often, at least every 6 h.",
+        tried=again if count == 1 else f"{first.device}: {again}",
+        anchor=f"account-{account.pk}",
+    )
+
+
+def _asked_again(reason: str) -> str:
+    """What goes on by itself meanwhile: whoever refuses us is asked ever less often."""
+    if reason in (SourceState.KEY_REJECTED, SourceState.NOT_FOUND):
+        return "Asked again by itself, less and less often, at least every 6 h."
+    return "Asked again by itself."
+
+
+def _changed(account: Account, changed: Sequence[Line], now: datetime) -> Trouble:
+    """Sources that answer, but with other fields than were mapped."""
+    count, first = len(changed), changed[-1]
+    many = f"Fields of {phrases.plural(count, 'source')} of {account.name} changed"
+    return Trouble(
+        title=many if count > 1 else f"Fields of {first.device} changed",
+        tone="warn",
+        since=When.of(first.at, now),
+        text=first.text if count == 1 else f"{first.device}: {first.text}",
+        affects="Only the changed fields; their neighbours are stored as ever.",
+        tried="Asked as often as ever; what arrives of these fields is kept until somebody "
+        "decides.",
         anchor=f"account-{account.pk}",
     )
 

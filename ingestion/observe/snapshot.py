@@ -98,7 +98,7 @@ class Now:
 
 
 def look(now: datetime, gate: Gate) -> Now:
-    """Collect everything. At most fourteen queries, however many accounts and sources."""
+    """Collect everything. At most fifteen queries, however many accounts and sources."""
     connections = list(Connection.objects.select_related("community").order_by("name"))
     found = _Found.collect(connections, now, gate)
     return Now(
@@ -156,7 +156,7 @@ class _Found:
             minutes=_by_minute(requests, now),
             failures=facts.failures_in_a_row(success, requests.day, now),
             troubles=facts.troubles(now),
-            gaps=debts.open_gaps(),
+            gaps=debts.gaps_by_account(),
             rejections=facts.rejections(now),
             events=facts.events(now),
             gates=facts.gates(connections, gate),

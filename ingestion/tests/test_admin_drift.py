@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from devices.models import Role
+from devices.models import Role, ThingSpeakChannel
 from devices.tests.scene import browser, person
+from ingestion.enrolment import new_state
 from ingestion.models import MappingPause, PauseKind, Resolution, SourceEvent
 from ingestion.tests.recalculated import START, Scene
 
@@ -73,6 +74,32 @@ def test_the_page_says_what_changed_and_what_each_button_would_make_of_it(
 def test_without_changes_the_page_says_nothing_of_them(scene: Scene, client: Client) -> None:
     MappingPause.objects.all().delete()
     assert "Fields have changed" not in page(client, scene)
+
+
+def test_list_and_page_say_that_fields_changed_and_a_filter_finds_them(
+    scene: Scene, client: Client
+) -> None:
+    other = ThingSpeakChannel.objects.create(
+        device=scene.village.device, connection=scene.village.connection, channel_id=4711
+    )
+    for channel in (scene.channel, other):
+        state = new_state(channel, START)
+        state.last_polled_at, state.last_outcome = START, "ok"
+        state.save()
+    address = reverse("admin:devices_thingspeakchannel_changelist")
+
+    def rows(**query: str) -> str:
+        return client.get(address, query).content.decode().partition('id="result_list"')[2]
+
+    assert rows().count("Fields changed") == 1
+    assert rows().count("Answered") == 1
+    assert "4711" not in rows(fields="changed")
+    assert "Fields changed" in rows(fields="changed")
+    assert "4711" in rows(fields="same")
+    assert "Fields changed" not in rows(fields="same")
+    assert "Fields changed" in page(client, scene)
+    decide(client, scene, "go_on")
+    assert "Fields changed" not in rows() + page(client, scene)
 
 
 def test_one_click_converts_tells_who_did_it_and_stores_what_waited(

@@ -130,6 +130,44 @@ def test_what_happens_in_a_community_is_told_to_it(scene: Scene) -> None:
         assert "Import of Hill" in text
 
 
+def test_changed_fields_are_no_failure_and_what_is_said_of_them_is_so(scene: Scene) -> None:
+    source = scene.hill.channel
+    polled(source, *["ok"] * 5)
+    told = "field1 is now named “Pressure”. Open the channel's page and press the button that fits."
+    open_alert(Trouble.failing(source), "schema_changed", told, timezone.now())
+    text = text_of(scene)
+    assert "Fields of Tank of Hill changed" in text
+    assert "press the button that fits" in text
+    assert "Asked as often as ever; what arrives of these fields is kept" in text
+    assert "fails on its own" not in text
+    assert "less often" not in text
+
+
+@pytest.mark.parametrize("reason", ["key_rejected", "server"])
+def test_only_who_refuses_us_is_said_to_be_asked_less_often(scene: Scene, reason: str) -> None:
+    polled(scene.hill.channel, *["ok"] * 5)
+    open_alert(Trouble.failing(scene.hill.channel), reason, "It fails.", timezone.now())
+    text = text_of(scene)
+    assert "Tank of Hill fails on its own" in text
+    assert ("less and less often" in text) is (reason == "key_rejected")
+    assert "Asked again by itself" in text
+
+
+def test_what_is_lost_at_the_source_is_not_called_complete(scene: Scene) -> None:
+    polled(scene.hill.channel, "ok")
+    assert "nothing is missing" in text_of(scene)
+    now = timezone.now()
+    for lost in (4000, 210):
+        Gap.objects.create(
+            source=scene.hill.channel, since=now, until=now, range_until=now, found_at=now,
+            next_try_at=now, closed_at=now, state="lost", missing=lost,
+        )  # fmt: skip
+    text = text_of(scene)
+    assert "nothing to fill; 4,210 entries lost at the source" in text
+    assert "nothing is missing" not in text
+    assert "4,210" not in text_of(scene, "stranger")
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_a_stranger_sees_nothing_of_it(scene: Scene, path: str) -> None:
     trouble_everywhere(scene)

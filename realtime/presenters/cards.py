@@ -172,7 +172,7 @@ def alert_row(alert: Alert, device: Device) -> AlertRow:
     return AlertRow(
         id=alert.pk,
         severity=alert.severity,
-        title=alert.get_kind_display(),
+        title=alert.title,
         text=alert.text,
         device_name=device.name,
         device_url=device.get_absolute_url(),

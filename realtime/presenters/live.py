@@ -76,7 +76,7 @@ def alert_item(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.pk,
         "severity": alert.severity,
-        "title": alert.get_kind_display(),
+        "title": alert.title,
         "text": alert.text,
         "device": str(alert.device.uuid) if alert.device else None,
         "opened_at": iso(alert.opened_at),
@@ -102,4 +102,4 @@ def banners(live: Live | None, outages: Sequence[Alert], now: datetime) -> list[
 
 def _outage(alert: Alert) -> Banner:
     text = f"{alert.text} Devices it feeds show their last known values."
-    return Banner("warning", alert.get_kind_display(), text, alert.opened_at)
+    return Banner("warning", alert.title, text, alert.opened_at)

@@ -165,6 +165,20 @@ def test_without_a_height_a_level_in_cm_draws_no_tank(member: Client, hill: Comm
     assert page_of(member, sump).level_percent is None
 
 
+def test_changed_fields_are_not_called_a_failing_source(
+    member: Client, tank: Device, via: Connection
+) -> None:
+    source = network.source(tank, via)
+    changed = Trouble.failing(source)
+    open_alert(changed, "schema_changed", "field1 was renamed.", timezone.now())
+    response = member.get(tank.get_absolute_url())
+    assert [row.title for row in response.context["alerts"]] == ["Fields changed"]
+    assert "Source failing" not in response.content.decode()
+    open_alert(changed, "key_rejected", "The key was refused.", timezone.now())
+    response = member.get(tank.get_absolute_url())
+    assert [row.title for row in response.context["alerts"]] == ["Source failing"]
+
+
 def test_offline_shows_the_alert(member: Client, tank: Device, via: Connection) -> None:
     network.source(tank, via)
     network.say(tank, {network.metric(tank): 100}, age_s=4000)
