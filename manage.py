@@ -17,6 +17,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "telemetry_site.settings")
     configuration.read_env_file()
     configuration.use_embedded_redis()
+    configuration.use_demonstration()
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -33,7 +33,7 @@ from ingestion.models import (
 )
 from ingestion.polling import Equipment
 from ingestion.rules import route_of
-from ingestion.verify import Verification, verify_channel
+from ingestion.verify import Severity, Verification, verify_channel
 
 IMPORT = "import_api"
 PAGES_A_MINUTE = 60.0
@@ -81,6 +81,12 @@ class ApiPreview:
 
     verification: Verification
     estimate: Estimate | None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the channel answered this time, so that something could be fetched."""
+        said = self.verification
+        return said.facts is not None and said.severity is not Severity.BAD
 
     @property
     def entries(self) -> int | None:

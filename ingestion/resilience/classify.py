@@ -210,7 +210,8 @@ EFFECTS: dict[Kind, Effects] = {
     Kind.ADDRESS_REFUSED: Effects(
         _OURS,
         "The connection's address is not allowed: it cannot be used, or leads into a private "
-        "network. Correct it, or have the administrator put the network on the allow-list.",
+        "network. Correct it, or have the administrator allow the network: "
+        "ALLOWED_PRIVATE_NETWORKS in the environment of the site and of its commands.",
         permanent=True,
     ),
     Kind.OURS: Effects(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,10 @@ from telemetry_site.start.console import Problem
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LAST_PORT = 65535
 OFF = ("0", "false", "no", "off")
+SIMULATED_HOST = "127.0.0.1/32"
+"""The one private address that the demonstration must be allowed to poll."""
+DEMONSTRATION_FILE = "demonstration"
+"""In DATA_DIR while the demonstration runs."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,6 @@ class Configuration:
         directory = "" if usual else f"DATA_DIR={shlex.quote(str(self.data_dir))} "
         return f"{directory}.venv/bin/python manage.py"
 
-    @property
-    def simulated_host(self) -> str:
-        """The one private address that the demonstration must be allowed to poll."""
-        return "127.0.0.1/32"
-
 
 def read_env_file() -> None:
     """Take variables from `.env` beside manage.py; what the environment says already wins."""
@@ -76,6 +75,28 @@ def use_embedded_redis() -> None:
         os.environ["REDIS_URL"] = url
 
 
+def mark_demonstration(directory: Path, *, running: bool) -> None:
+    """Tell commands whether a demonstration runs on this DATA_DIR: only a start knows its DEMO."""
+    file = directory / DEMONSTRATION_FILE
+    if running:
+        file.touch(mode=0o600)
+    else:
+        file.unlink(missing_ok=True)
+
+
+def use_demonstration() -> None:
+    """Let a command ask the simulator, as the demonstration may that runs beside it."""
+    running = (data_dir(os.environ) / DEMONSTRATION_FILE).is_file()
+    if running and _demo(os.environ):
+        allow_simulator(os.environ)
+
+
+def allow_simulator(environment: MutableMapping[str, str]) -> None:
+    """Add the simulator's address to the private networks that may be asked."""
+    networks = filter(None, [environment.get("ALLOWED_PRIVATE_NETWORKS"), SIMULATED_HOST])
+    environment["ALLOWED_PRIVATE_NETWORKS"] = ",".join(networks)
+
+
 def read(environment: Mapping[str, str]) -> Configuration:
     """Read the configuration; raises Problem on a value that cannot be meant."""
     port = _port(environment, "PORT", 8000)
@@ -87,8 +108,12 @@ def read(environment: Mapping[str, str]) -> Configuration:
         valkey_port=_port(environment, "VALKEY_PORT", port + 2),
         redis_url=environment.get("REDIS_URL") or None,
         site_url=_site_url(environment, port),
-        demo=environment.get("DEMO", "1").lower() not in OFF,
+        demo=_demo(environment),
     )
+
+
+def _demo(environment: Mapping[str, str]) -> bool:
+    return environment.get("DEMO", "1").lower() not in OFF
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -101,6 +101,7 @@ class _Site:
             self._stop()
             raise
         finally:
+            conf.mark_demonstration(directory, running=False)
             lock.close()
 
     def _start(self) -> None:
@@ -112,6 +113,7 @@ class _Site:
         with step("Ports are free"):
             ground.check_ports(c)
         environment = self._environment(new_key)
+        conf.mark_demonstration(c.data_dir, running=c.demo)
         self._supervisor = Supervisor(self._commands(), environment, conf.PROJECT)
         self._start_redis(environment["REDIS_URL"])
         self._prepare(environment, new_key=new_key is not None)
@@ -149,8 +151,7 @@ class _Site:
             ),
         }
         if c.demo:
-            networks = filter(None, [environment.get("ALLOWED_PRIVATE_NETWORKS"), c.simulated_host])
-            environment["ALLOWED_PRIVATE_NETWORKS"] = ",".join(networks)
+            conf.allow_simulator(environment)
         if new_key:
             environment["FIELD_ENCRYPTION_KEY"] = new_key
         return environment

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from scripts.servers import free_port
+from telemetry_site.start.configuration import DEMONSTRATION_FILE
 from telemetry_site.tests.whole_site import LOGIN, WORDS, Site, wait_for
 
 pytestmark = pytest.mark.timeout(300)
@@ -70,6 +72,29 @@ def test_the_demonstration_is_there_at_the_first_start(site: Site) -> None:
     site.start(until="✓ Demonstration exists", DEMO="1", SIMULATOR_PORT=str(moved))
     site.stop()
     assert site.value("SELECT base_url FROM devices_connection") == f"http://127.0.0.1:{moved}"
+
+
+def test_a_command_asks_the_simulator_only_beside_the_demonstration(site: Site) -> None:
+    site.start(DEMO="1")
+    said = dry_run(site, "710001")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "field1 “Water Level (cm)” feeds Water level" in said.stdout
+    said = dry_run(site, "710002", DEMO="0")
+    assert said.returncode == 1
+    assert "ALLOWED_PRIVATE_NETWORKS" in said.stderr
+
+    site.stop()
+    (site.data_dir / DEMONSTRATION_FILE).touch()  # as a start leaves it that was killed
+    site.start(DEMO="0")
+    said = dry_run(site, "710003")
+    assert said.returncode == 1
+    assert "leads into a private network" in said.stderr
+
+
+def dry_run(site: Site, channel: str, **changes: str) -> CompletedProcess[str]:
+    """What a channel holds, asked from a shell that was told nothing but where the site is."""
+    asking = ("import_channel", "--api", "--source", channel, "--dry-run")
+    return site.manage(*asking, **{"DEMO": "1", **changes})
 
 
 def test_a_copy_beside_the_first_has_its_own_data(site: Site, second: Site) -> None:

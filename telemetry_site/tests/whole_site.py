@@ -78,6 +78,18 @@ class Site:
         assert "Traceback" not in self.console()
         return self.sentence()
 
+    def manage(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """A management command, as somebody types it in a shell beside the site."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env=self.environment | changes,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         assert self.process is not None
         self.process.send_signal(number)

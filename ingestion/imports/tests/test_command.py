@@ -195,3 +195,22 @@ def test_a_dry_run_of_a_channel_without_mappings_says_so(provider: RunningSimula
     Connection.objects.update(base_url=provider.url, rate_limit=6000)
     said = report("--api", "--source", "4711", "--dry-run")
     assert "none: what is fetched would only be kept as received" in said["Mapped fields"]
+
+
+@pytest.mark.redis
+def test_a_dry_run_of_a_channel_that_nobody_knows_fails(provider: RunningSimulator) -> None:
+    channel(4712)
+    Connection.objects.update(base_url=provider.url, rate_limit=6000)
+    with pytest.raises(CommandError, match=r"Nothing can be imported now.*knows no channel"):
+        run("--api", "--source", "4712", "--dry-run")
+
+
+@pytest.mark.redis
+def test_a_dry_run_of_an_address_that_is_refused_fails_and_names_the_setting(
+    provider: RunningSimulator, settings: Any
+) -> None:
+    settings.ALLOWED_PRIVATE_NETWORKS = []
+    channel()
+    Connection.objects.update(base_url=provider.url, rate_limit=6000)
+    with pytest.raises(CommandError, match=r"private network.*ALLOWED_PRIVATE_NETWORKS"):
+        run("--api", "--source", "4711", "--dry-run")

@@ -135,6 +135,8 @@ class Command(JobCommand):
     def _api(self, channel: ThingSpeakChannel, options: Mapping[str, Any]) -> int:
         now = timezone.now()
         found = api_job.preview_api(channel, equipment(), now)
+        if options["dry_run"] and not found.answered:
+            raise CommandError(f"Nothing can be imported now. {found.verification.message}")
         said: dict[str, Any] = {
             "Channel": found.verification.name,
             "Newest entry number": found.entries if found.entries is not None else "unknown",
@@ -143,14 +145,15 @@ class Command(JobCommand):
         if found.estimate:
             said["Estimate"] = found.estimate.text
         if options["dry_run"]:
-            if found.verification.facts:  # it answered
-                mapped = mapped_fields(channel, found.verification, now)
-                said["Mapped fields"] = mapped or NOTHING_MAPPED
+            mapped = mapped_fields(channel, found.verification, now)
+            said["Mapped fields"] = mapped or NOTHING_MAPPED
             self.print(said, options)
             return 0
         job = api_job.start_import(channel, found.entries, None, now).job
         if job is None:
             raise CommandError("The import could not be started.")
+        if not found.answered:
+            self.stderr.write(f"{found.verification.message} The import waits for an answer.")
         self.follow(job, options)
         refused: int = job.report.get("Newly refused", 0)
         return refused
