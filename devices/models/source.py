@@ -75,14 +75,20 @@ class Source(models.Model):
         indexes = [models.Index(fields=["enabled", "connection"], name="source_due_by_connection")]
 
     def __str__(self) -> str:
-        """Kind and device."""
-        return f"{self.get_kind_display()} source of {self.device}"
+        """What it is called at its provider, and whose it is: communities name devices alike."""
+        return f"{self.called} of {self.device} ({self.device.community})"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Record the concrete kind on the base row, so that lists need no joins."""
         if hasattr(self, "KIND"):
             self.kind = self.KIND
         super().save(*args, **kwargs)
+
+    @property
+    def called(self) -> str:
+        """Its name at the provider; whoever shows many loads `thingspeakchannel` with them."""
+        channel: ThingSpeakChannel | None = getattr(self, "thingspeakchannel", None)
+        return channel.called if channel else f"{self.get_kind_display()} source"
 
     @property
     def effective_interval_s(self) -> int:
@@ -119,10 +125,6 @@ class ThingSpeakChannel(Source):
     class Meta:
         verbose_name = "ThingSpeak channel"
 
-    def __str__(self) -> str:
-        """Channel number and device."""
-        return f"ThingSpeak channel {self.channel_id} of {self.device}"
-
     def clean(self) -> None:
         """Refuse a connection of another kind, and a channel the device reads already."""
         if self.connection_id and self.connection.kind != SourceKind.THINGSPEAK:
@@ -132,3 +134,8 @@ class ThingSpeakChannel(Source):
         )
         if self.device_id and same.exclude(pk=self.pk).exists():
             raise ValidationError({"channel_id": "This device already reads this channel."})
+
+    @property
+    def called(self) -> str:
+        """Its number at ThingSpeak."""
+        return f"ThingSpeak channel {self.channel_id}"

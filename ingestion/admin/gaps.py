@@ -152,10 +152,11 @@ class GapAdmin(OfSource):
         return {"source": source if source.isdigit() else None, "until": now}
 
     def get_field_queryset(self, db: str | None, db_field: Any, request: HttpRequest) -> Any:
-        """Sources with their device, by its name: what the choices say."""
+        """Sources with all that the choices say of them, in the order in which it is read."""
         rows = super().get_field_queryset(db, db_field, request)
         if rows is not None and rows.model is Source:
-            return rows.select_related("device").order_by("device__name", "pk")
+            said = rows.select_related("device__community", "thingspeakchannel")
+            return said.order_by("device__community__name", "device__name", "pk")
         return rows
 
     def changeform_view(

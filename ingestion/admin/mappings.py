@@ -116,7 +116,7 @@ class FieldMappingAdmin(CalibrationColumn, Recomputes, VersionedAdmin):
 
     list_display = ["field", "source", "metric", "data_type", "scale", "offset", "unit", "enabled"]
     list_filter = [("source__device__community", VisibleOnly), "data_type", "enabled"]
-    list_select_related = ["source__device", "metric"]
+    list_select_related = ["source__device__community", "source__thingspeakchannel", "metric"]
     search_fields = [
         "source__device__name", "metric__name", "metric__label",
         "=source__thingspeakchannel__channel_id",

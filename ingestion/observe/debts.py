@@ -12,7 +12,7 @@ from django.db.models import Sum
 
 from ingestion.models import Gap
 from ingestion.models.gap import UNREAD, GapReason, GapState
-from ingestion.observe.facts import MOST_ROWS, Line
+from ingestion.observe.facts import MOST_ROWS, Line, names, told_apart
 from ingestion.observe.forecast import Backlog
 
 
@@ -60,11 +60,8 @@ def _unread() -> Mapping[int, Sequence[Mapping[str, Any]]]:
     rows = (
         Gap.objects.filter(state__in=UNREAD)
         .order_by("found_at")
-        .values(
-            *_COLUMNS, "source", "source__connection", "source__device__name",
-            "source__device__community", "source__poll_state__cadence_s",
-        )
-    )  # fmt: skip
+        .values(*_COLUMNS, *names(), "source", "source__poll_state__cadence_s")
+    )
     by_account: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_account[row["source__connection"]].append(row)
@@ -110,7 +107,7 @@ def _gap_line(row: Mapping[str, Any]) -> Line:
     return Line(
         community=row["source__device__community"],
         source=row["source"],
-        device=row["source__device__name"],
+        device=told_apart(row),
         at=gap.since,
         text=f"{begins} to {until} still to be read ({why}). {gap.message}".strip(),
         entries=gap.entries,

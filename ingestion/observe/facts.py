@@ -45,6 +45,22 @@ class Group:
     last_success_at: datetime | None
 
 
+def names(device: str = "source__device") -> tuple[str, ...]:
+    """What `told_apart` needs of rows of a source; `device` leads to their device."""
+    of_device = (f"{device}__{one}" for one in ("name", "community", "community__name"))
+    return (*of_device, "source__connection", "source__connection__community")
+
+
+def told_apart(row: Mapping[str, Any], device: str = "source__device") -> str:
+    """The device's name, with its community where the account is not that community's own.
+
+    Communities call their devices alike, and an account may serve several of them.
+    """
+    name, place = row[f"{device}__name"], row[f"{device}__community__name"]
+    own = row["source__connection__community"] == row[f"{device}__community"]
+    return str(name) if own else f"{name} ({place})"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """Something about one source that may be shown to people of its community."""
@@ -161,7 +177,7 @@ def troubles(now: datetime) -> Troubles:
         .order_by("-opened_at")
         .values(
             "kind", "connection", "opened_at", "resolved_at", "text", "reason", "source",
-            "source__connection", "device__name", "device__community",
+            *names("device"),
         )
     )  # fmt: skip
     outages: dict[int, list[Outage]] = defaultdict(list)
@@ -175,7 +191,7 @@ def troubles(now: datetime) -> Troubles:
                 Line(
                     community=row["device__community"],
                     source=row["source"],
-                    device=row["device__name"],
+                    device=told_apart(row, "device"),
                     at=row["opened_at"],
                     text=row["text"],
                     kind=row["reason"],
@@ -203,18 +219,15 @@ def events(now: datetime) -> dict[int, list[Line]]:
     rows = (
         SourceEvent.objects.filter(at__gte=now - DAY)
         .order_by("-at", "-pk")
-        .values(
-            "at", "kind", "text", "source", "source__connection", "source__device__name",
-            "source__device__community",
-        )[:MOST_ROWS]
-    )  # fmt: skip
+        .values("at", "kind", "text", "source", *names())[:MOST_ROWS]
+    )
     found: dict[int, list[Line]] = defaultdict(list)
     for row in rows:
         found[row["source__connection"]].append(
             Line(
                 community=row["source__device__community"],
                 source=row["source"],
-                device=row["source__device__name"],
+                device=told_apart(row),
                 at=row["at"],
                 text=row["text"],
                 kind=row["kind"],

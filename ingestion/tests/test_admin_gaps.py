@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from devices.models import Device, ThingSpeakChannel
 from devices.tests.scene import Scene, browser
 from ingestion.gaps import backfill
 from ingestion.models import EventKind, Gap, GapReason, GapState, PollState, SourceDay, SourceEvent
@@ -44,6 +47,24 @@ def test_an_estimate_saves_nothing_and_says_what_it_takes(scene: Scene) -> None:
     assert "errornote" not in page
     assert 'value="2026-01-01"' in page  # what was typed stays
     assert not Gap.objects.exists()
+
+
+def test_sources_of_devices_that_are_called_alike_are_told_apart(
+    scene: Scene, django_assert_num_queries: Any
+) -> None:
+    Device.objects.update(name="Pump House")
+    client = browser(scene.admin)
+    client.get(reverse(ADD))
+    with CaptureQueriesContext(connection) as few:
+        text = client.get(reverse(ADD)).content.decode()
+    assert "ThingSpeak channel 101 of Pump House (Hill)" in text
+    assert "ThingSpeak channel 202 of Pump House (Valley)" in text
+    for number in range(3, 9):
+        ThingSpeakChannel.objects.create(
+            device=scene.hill.device, connection=scene.hill.connection, channel_id=number
+        )
+    with django_assert_num_queries(len(few)):
+        assert "channel 8 of Pump House (Hill)" in client.get(reverse(ADD)).content.decode()
 
 
 def test_a_range_is_queued_told_and_on_record(scene: Scene) -> None:

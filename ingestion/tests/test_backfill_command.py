@@ -16,7 +16,7 @@ from ingestion.gaps import backfill
 from ingestion.management.commands.backfill import Command
 from ingestion.models import EventKind, Gap, GapReason, GapState, SourceEvent
 from ingestion.tests import stack as network
-from ingestion.tests.stack import START, Stack
+from ingestion.tests.stack import START, TANK, Stack
 from ingestion.tests.test_nothing_lost import running, served, stack, stored
 
 __all__ = ["running", "stack"]
@@ -49,7 +49,7 @@ def test_a_range_is_read_with_progress_until_it_is_done(stack: Stack, source: An
     said = run(stack, source.pk, "--from", "3d", "--wait")
     assert "entries, fetched in" in said
     assert "Backfill" in said
-    assert "is queued." in said
+    assert f"of ThingSpeak channel {TANK} of {source.device.name} (Hill) is queued." in said
     assert "being filled, " in said
     assert said.strip().endswith("entries.")
     assert "filled, 100 %" in said
@@ -72,7 +72,7 @@ def test_a_killed_command_leaves_the_work_to_the_workers(stack: Stack, source: A
 def test_all_sources_of_a_device_and_a_dry_run(stack: Stack, source: Any) -> None:
     before = Gap.objects.count()
     said = run(stack, "--device", source.device.uuid, "--from", "1d", "--dry-run")
-    assert "About" in said
+    assert f"ThingSpeak channel {TANK} of {source.device.name} (Hill): About" in said
     assert Gap.objects.count() == before
     run(stack, "--device", source.device.uuid, "--from", "beginning", "--until", "1d")
     assert Gap.objects.get(reason=GapReason.REQUESTED).since.year == 1970

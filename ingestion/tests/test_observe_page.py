@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from devices.alerts.models import Alert
 from devices.alerts.watch import Trouble, open_alert, resolve_alert
-from devices.models import Connection, Device, Job
+from devices.models import Connection, Device, Job, ThingSpeakChannel
 from devices.tests.scene import ACCOUNT_KEY, KEY, Scene, browser
 from ingestion import equipment, pulse
 from ingestion.enrolment import enrol
@@ -166,6 +166,17 @@ def test_what_is_lost_at_the_source_is_not_called_complete(scene: Scene) -> None
     assert "nothing to fill; 4,210 entries lost at the source" in text
     assert "nothing is missing" not in text
     assert "4,210" not in text_of(scene, "stranger")
+
+
+def test_devices_that_are_called_alike_are_told_apart_behind_a_shared_account(scene: Scene) -> None:
+    trouble_everywhere(scene)
+    shared = Connection.objects.create(name="Shared by all")
+    ThingSpeakChannel.objects.update(connection=shared)
+    Device.objects.update(name="Pump House")
+    text = text_of(scene, "admin")
+    assert "Pump House (Hill) fails on its own" in text
+    for line in ("Key of Hill refused.", "still to be read", "field1 is now Hill temperature."):
+        assert "Pump House (Hill)" in text.partition(line)[0][-80:], line
 
 
 @pytest.mark.parametrize("path", PATHS)

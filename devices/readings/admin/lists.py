@@ -137,7 +137,7 @@ class ReceivedEntryAdmin(InTheDatabase):
     change_list_template = "admin/readings/receivedentry/change_list.html"
     list_display = ["at", "source", "sequence", "as_received"]
     list_filter = [TimeFilter, ("source__device", VisibleOnly)]
-    list_select_related = ["source__device"]
+    list_select_related = ["source__device__community", "source__thingspeakchannel"]
 
     @admin.display(description="fields as received")
     def as_received(self, row: ReceivedEntry) -> str:

@@ -59,9 +59,9 @@ class Command(BaseCommand):
         if options["dry_run"]:
             return
         gaps = [backfill.request_backfill(source, since, until, now) for source in sources]
-        for gap in gaps:
+        for source, gap in zip(sources, gaps, strict=True):
             waits = backfill.waits_for(gap)
-            self.stdout.write(f"Backfill {gap.pk} of {gap.source} is queued. {waits}".rstrip())
+            self.stdout.write(f"Backfill {gap.pk} of {source} is queued. {waits}".rstrip())
         if options["wait"]:
             self._watch([gap.pk for gap in gaps])
 
@@ -95,7 +95,7 @@ def progress(gap: Gap) -> str:
 
 def _sources(number: int | None, device: UUID | None) -> list[Source]:
     rows = Source.objects.select_related(
-        "device__community", "device__type", "connection", "poll_state"
+        "device__community", "device__type", "connection", "poll_state", "thingspeakchannel"
     )
     asked = {"pk": number} if device is None else {"device__uuid": device}
     found = list(rows.filter(**asked))
