@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST
 from devices.admin.base import ScopedAdmin, link
 from devices.masking import shown
 from devices.models import Source, ThingSpeakChannel
+from ingestion import recalculation
 from ingestion.drift.accepting import accept_field_names
 from ingestion.drift.fixes import CannotFix, Decision, Fix, apply, fitting, target_of
 from ingestion.drift.preview import Line, lines
@@ -142,6 +143,10 @@ _PLAIN = {
 }
 
 
+_STORES_NOTHING = {Fix.LEAVE_OUT, Fix.SWITCH_OFF}
+_STAYS = "What waited stays as received; nothing is stored from it."
+
+
 class AcceptsFieldNames(ScopedAdmin):
     """A list action and the buttons of a channel's page; both log what they changed."""
 
@@ -175,12 +180,13 @@ class AcceptsFieldNames(ScopedAdmin):
             self.message_user(request, "This is decided already.", messages.WARNING)
             return
         by = request.user if isinstance(request.user, User) else None
+        fix = Fix(word)
         try:
-            done = apply(Decision(Fix(word), pause, by, timezone.now()))
+            done = apply(Decision(fix, pause, by, timezone.now()))
         except CannotFix as error:
             self.message_user(request, str(error), messages.ERROR)
             return
-        self._tell(request, channel, done)
+        self._tell(request, channel, done, stores=fix not in _STORES_NOTHING)
 
     @admin.action(description="Accept the present field names", permissions=["change"])
     def accept_names(self, request: HttpRequest, queryset: QuerySet[ThingSpeakChannel]) -> None:
@@ -190,16 +196,21 @@ class AcceptsFieldNames(ScopedAdmin):
         for channel in queryset.filter(pk__in=mine):
             changed = accept_field_names(channel, timezone.now(), by)
             if changed:
-                self._tell(request, channel, " ".join(changed))
+                stores = any(order.source == channel.pk for order in recalculation.unfinished())
+                self._tell(request, channel, " ".join(changed), stores=stores)
                 continue
             text = f"{channel}: no field was renamed since it was mapped."
             self.message_user(request, text, messages.INFO)
 
-    def _tell(self, request: HttpRequest, channel: ThingSpeakChannel, done: str) -> None:
+    def _tell(
+        self, request: HttpRequest, channel: ThingSpeakChannel, done: str, *, stores: bool
+    ) -> None:
+        """What was done, and what becomes of the entries that waited for it."""
         if request.user.pk is not None:
             LogEntry.objects.log_actions(request.user.pk, [channel], CHANGE, change_message=done)
         jobs = link(reverse("admin:devices_job_changelist"), "see its progress")
-        note = format_html("{}: {} What waited is being worked through: {}.", channel, done, jobs)
+        waited = format_html("What waited is being worked through: {}.", jobs)
+        note = format_html("{}: {} {}", channel, done, waited if stores else _STAYS)
         self.message_user(request, note, messages.SUCCESS)
 
 

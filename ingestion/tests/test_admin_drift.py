@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from devices.models import Role, ThingSpeakChannel
+from devices.models import Job, Role, ThingSpeakChannel
 from devices.tests.scene import browser, person
 from ingestion.enrolment import new_state
 from ingestion.models import MappingPause, PauseKind, Resolution, SourceEvent
@@ -132,6 +132,33 @@ def test_other_buttons_do_what_they_say(
     scene.work()
     assert MappingPause.objects.get().resolution == resolution
     assert scene.values() == stored
+
+
+@pytest.mark.parametrize(
+    ("fix", "told"),
+    [
+        ("go_on", "What waited is being worked through"),
+        ("switch_off", "What waited stays as received"),
+    ],
+)
+def test_what_becomes_of_the_waiting_rows_is_told_as_it_is(
+    scene: Scene, client: Client, fix: str, told: str
+) -> None:
+    answer = decide(client, scene, fix).content.decode()
+    assert told in answer
+    assert ("see its progress" in answer) is Job.objects.exists()
+
+
+def test_a_field_that_is_gone_leaves_its_waiting_rows_as_received(
+    scene: Scene, client: Client
+) -> None:
+    MappingPause.objects.all().delete()
+    pause(scene, PauseKind.VANISHED, {"was": "Level", "now": "", "moved_to": ""})
+    address = reverse("admin:devices_thingspeakchannel_changelist")
+    data = {"action": "accept_names", "_selected_action": [scene.channel.pk]}
+    answer = client.post(address, data, follow=True).content.decode()
+    assert "was switched off. What waited stays as received" in answer
+    assert not Job.objects.exists()
 
 
 def test_a_calibration_that_cannot_be_converted_is_left_alone(scene: Scene, client: Client) -> None:
