@@ -60,13 +60,15 @@ class JobCommand(BaseCommand):
         self.print(job.report, options)
 
     def print(self, said: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        """A report, in lines for people or as JSON."""
+        """A report, in lines for people (without empty lists) or as JSON."""
         if options["json"]:
             self.stdout.write(json.dumps(said, indent=2, ensure_ascii=False))
             return
         for name, value in said.items():
             if isinstance(value, Mapping):
                 value = [f"{key}: {one}" for key, one in value.items()]
+            if value == []:
+                continue
             if isinstance(value, list):
                 self.stdout.write(f"{name}:")
                 for one in value:

@@ -78,6 +78,12 @@ def test_all_sources_of_a_device_and_a_dry_run(stack: Stack, source: Any) -> Non
     assert Gap.objects.get(reason=GapReason.REQUESTED).since.year == 1970
 
 
+def test_a_channel_is_found_by_its_number_at_thingspeak(stack: Stack, source: Any) -> None:
+    said = run(stack, "--channel", str(TANK), "--from", "1d")
+    assert f"ThingSpeak channel {TANK} of {source.device.name} (Hill)" in said
+    assert Gap.objects.get(reason=GapReason.REQUESTED).source_id == source.pk
+
+
 def test_somebody_else_may_stop_it(stack: Stack, source: Any) -> None:
     def stopped(_: float) -> None:
         backfill.cancel(Gap.objects.get(reason=GapReason.REQUESTED), timezone.now())
@@ -90,6 +96,8 @@ def test_somebody_else_may_stop_it(stack: Stack, source: Any) -> None:
     ("arguments", "says"),
     [
         (("999999", "--from", "1d"), "There is no source 999999"),
+        ((str(TANK), "--from", "1d"), f"ThingSpeak is given as --channel {TANK}"),
+        (("--channel", "999999", "--from", "1d"), "There is no channel 999999"),
         (("--device", str(uuid4()), "--from", "1d"), "or it has no source"),
         (("--from", "1d"), "required"),
         (("{source}", "--from", "yesterday"), "is not a time"),

@@ -49,9 +49,27 @@ def test_a_dry_run_writes_nothing_at_all(feeds: str) -> None:
     assert (code, err) == (0, "")
     assert "New readings: 5000" in out
     assert "Zones written:\n  - +00:00: 2500" in out
+    assert "To know or to decide" not in out
     assert not stored(source)
     assert not Import.objects.exists()
     assert not Job.objects.exists()
+
+
+def test_a_dry_run_of_a_file_says_what_becomes_of_each_field(feeds: str) -> None:
+    channel(fields=("field1", "field3"))
+    Metric.objects.filter(name="field1").update(label="Water level", unit="m")
+    FieldMapping.objects.filter(field="field1").update(unit="cm", remote_label="Level")
+    said = report(feeds, "--channel", "4711", "--dry-run")["Mapped fields"]
+    assert said == [
+        "field1 “Level” feeds Water level: 2499 → 24.99 m; all values: 0 to 24.99 m (2,500 values)",
+        "field3 feeds field3: no value yet",
+    ]
+
+
+def test_a_dry_run_of_a_file_without_mappings_says_so(feeds: str) -> None:
+    channel(fields=())
+    _, out, _ = run(feeds, "--source", "4711", "--dry-run")
+    assert "Mapped fields: none: what comes would only be kept as received" in out
 
 
 def test_an_import_tells_its_progress_and_its_report(feeds: str) -> None:
@@ -194,7 +212,7 @@ def test_a_dry_run_of_a_channel_without_mappings_says_so(provider: RunningSimula
     channel(fields=())
     Connection.objects.update(base_url=provider.url, rate_limit=6000)
     said = report("--api", "--source", "4711", "--dry-run")
-    assert "none: what is fetched would only be kept as received" in said["Mapped fields"]
+    assert "none: what comes would only be kept as received" in said["Mapped fields"]
 
 
 @pytest.mark.redis

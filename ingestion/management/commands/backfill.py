@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,16 @@ from ingestion.models import UNREAD, Gap, GapState
 _AGO = re.compile(r"\d+[smhdw]")
 LOOK_S = 2.0
 """How often progress is looked at."""
+_BY = {
+    "source": (
+        "pk",
+        "source {0}. The number is the one in the address of its admin page; a channel's number at "
+        "ThingSpeak is given as --channel {0}.",
+    ),
+    "channel": ("thingspeakchannel__channel_id", "channel {}. The admin lists channels by number."),
+    "device": ("device__uuid", "device {}, or it has no source. The admin shows its UUID."),
+}
+"""Per argument: how sources are found by it, and what is said where none is."""
 
 
 class Command(BaseCommand):
@@ -37,7 +47,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which source, from when until when."""
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("source", nargs="?", type=int, help="the source's number in the admin")
+        which.add_argument(
+            "source", nargs="?", type=int,
+            help="the source's number in this site: the one in the address of its admin page",
+        )  # fmt: skip
+        which.add_argument(
+            "--channel", type=int, metavar="NUMBER",
+            help="all sources that read the channel with this number at ThingSpeak",
+        )  # fmt: skip
         which.add_argument("--device", type=UUID, help="all sources of the device with this uuid")
         parser.add_argument(
             "--from",
@@ -52,7 +69,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Open the gaps, and wait for them if asked to."""
         now = timezone.now()
-        sources = _sources(options["source"], options["device"])
+        sources = _sources(options)
         since, until = _range(options["since"], options["until"], now)
         for source in sources:
             self.stdout.write(f"{source}: {backfill.estimate(source, since, until).text}")
@@ -93,15 +110,15 @@ def progress(gap: Gap) -> str:
     return line.rstrip()
 
 
-def _sources(number: int | None, device: UUID | None) -> list[Source]:
+def _sources(options: Mapping[str, Any]) -> list[Source]:
     rows = Source.objects.select_related(
         "device__community", "device__type", "connection", "poll_state", "thingspeakchannel"
     )
-    asked = {"pk": number} if device is None else {"device__uuid": device}
-    found = list(rows.filter(**asked))
+    name = next(one for one in _BY if options[one] is not None)
+    path, missing = _BY[name]
+    found = list(rows.filter(**{path: options[name]}))
     if not found:
-        what = f"source {number}" if device is None else f"device {device}, or it has no source"
-        raise CommandError(f"There is no {what}. Numbers and uuids are in the admin.")
+        raise CommandError(f"There is no {missing.format(options[name])}")
     return found
 
 

@@ -21,7 +21,7 @@ from ingestion.imports.choices import Choices
 from ingestion.imports.files import store_file
 from ingestion.imports.header import Header, read_header
 from ingestion.imports.mapped import NOTHING_MAPPED, mapped_fields
-from ingestion.imports.report import report, warnings
+from ingestion.imports.report import ranges, report, warnings
 from ingestion.imports.tally import Tally
 from ingestion.imports.times import FORMS
 from ingestion.models import Import, ImportWay
@@ -52,7 +52,11 @@ class Command(JobCommand):
         what = parser.add_mutually_exclusive_group(required=True)
         what.add_argument("file", nargs="?", help="the CSV file")
         what.add_argument("--api", action="store_true", help="all history, over the API")
-        parser.add_argument("--source", type=int, help="the channel's number at ThingSpeak")
+        parser.add_argument(
+            "--source", "--channel", type=int, metavar="NUMBER",
+            help="the channel's number at ThingSpeak, as the admin lists it; not the number in the "
+            "address of its admin page",
+        )  # fmt: skip
         parser.add_argument("--device", help="its device: name or uuid")
         parser.add_argument("--zone", default="", help="zone of times without one: Asia/Kolkata")
         parser.add_argument("--times", default="", choices=["", *FORMS], help="see below")
@@ -94,7 +98,7 @@ class Command(JobCommand):
                 choices, open_names = _choices(raw, channel, options)
                 found = check_file(raw, channel, choices, timezone.now())
                 if options["dry_run"]:
-                    return self._dry_run(found, choices, options)
+                    return self._dry_run(channel, found, choices, options)
                 if open_names:
                     raise UnreadableFile(
                         f"Columns were renamed: {', '.join(open_names)}. Say what each is with "
@@ -111,7 +115,11 @@ class Command(JobCommand):
         return sum((job.cursor.get("tally") or {}).get("refused", {}).values())
 
     def _dry_run(
-        self, found: Mapping[str, Any], choices: Choices, options: Mapping[str, Any]
+        self,
+        channel: ThingSpeakChannel,
+        found: Mapping[str, Any],
+        choices: Choices,
+        options: Mapping[str, Any],
     ) -> int:
         tally = Tally.of(found["tally"])
         columns = {
@@ -119,10 +127,13 @@ class Command(JobCommand):
             for place, one in proposed_columns(found).items()
         }
         said = {"Renamed columns, as they are read": columns} if columns else {}
+        newest, spans = tally.latest_samples(), ranges(tally)
+        mapped = mapped_fields(channel, newest, timezone.now(), ranges=spans)
         self.print(
             {
                 **report(tally, replaced=choices.replace),
                 **said,
+                "Mapped fields": mapped or NOTHING_MAPPED,
                 "Zones written": tally.zones,
                 "To know or to decide": warnings(found),
             },
@@ -145,8 +156,10 @@ class Command(JobCommand):
         if found.estimate:
             said["Estimate"] = found.estimate.text
         if options["dry_run"]:
-            mapped = mapped_fields(channel, found.verification, now)
-            said["Mapped fields"] = mapped or NOTHING_MAPPED
+            newest, labels = found.verification.entries, found.verification.labels
+            said["Mapped fields"] = (
+                mapped_fields(channel, newest, now, labels=labels) or NOTHING_MAPPED
+            )
             self.print(said, options)
             return 0
         job = api_job.start_import(channel, found.entries, None, now).job
@@ -161,7 +174,7 @@ class Command(JobCommand):
 
 def _channel(number: int | None, device: str | None) -> ThingSpeakChannel:
     if number is None and not device:
-        raise CommandError("Say which channel: --source NUMBER, or --device NAME.")
+        raise CommandError("Say which channel: --channel NUMBER, or --device NAME.")
     rows: Any = ThingSpeakChannel.objects
     found = rows.select_related("device__community", "device__type", "connection")
     if number is not None:
@@ -176,7 +189,7 @@ def _channel(number: int | None, device: str | None) -> ThingSpeakChannel:
         )
     if len(channels) > 1:
         names = "; ".join(str(one) for one in channels)
-        raise CommandError(f"Several channels fit: {names}. Give --source and --device.")
+        raise CommandError(f"Several channels fit: {names}. Give --channel and --device.")
     return channels[0]
 
 
