@@ -24,7 +24,8 @@ def with_fields_changed(sources: QuerySet[Any]) -> QuerySet[Any]:
     holding = MappingPause.objects.filter(
         source=OuterRef("pk"), resolved_at__isnull=True, until__isnull=True
     )
-    return sources.annotate(fields_changed=Exists(holding))
+    knowing: QuerySet[Any] = sources.annotate(fields_changed=Exists(holding))
+    return knowing
 
 
 class FieldsFilter(admin.SimpleListFilter):
