@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import FilteredRelation, Q
 
 from devices.readings.periods import day_start
+from ingestion.gaps.numbers import Range
 from ingestion.gaps.windows import BEGINNING
 from ingestion.models import UNREAD, GapReason, GapState, PollState
 from realtime.way_in import Day, DayState
@@ -72,19 +73,40 @@ class _Gap:
 
 @dataclass(slots=True)
 class _Seen:
-    """One source: how it is polled, its days (entries, lost) and what of it is unread."""
+    """One source: how it is polled, its days (entries, lost) and what of it is unread.
+
+    `ranges`: those of its entry numbers that were read, as the ledger keeps them.
+    """
 
     cadence_s: float | None
-    proves: bool
+    numbers_prove: bool
     overdue_since: datetime | None
     overdue_from: datetime
     wanted_from: datetime
+    ranges: Sequence[Range] = ()
     days: dict[date, tuple[int, int]] = field(default_factory=dict)
     gaps: dict[int, _Gap] = field(default_factory=dict)
 
+    def proves(self, tally: _Tally) -> bool:
+        """Whether entry numbers tell that nothing of a day is missing.
+
+        Of days before what is wanted, only where numbers from before to after it were read.
+        """
+        if not self.numbers_prove or tally.ends > self.wanted_from:
+            return self.numbers_prove
+        begins, ends = tally.begins.timestamp(), tally.ends.timestamp()
+        return any(
+            one.first_at is not None
+            and one.last_at is not None
+            and one.first_at <= begins
+            and ends <= one.last_at
+            for one in self.ranges
+        )
+
 
 _COLUMNS = (
-    "pk", "cadence_s", "source__entry_ledger__proves", "last_success_at", "next_poll_at",
+    "pk", "cadence_s", "source__entry_ledger__proves",
+    "source__entry_ledger__ranges", "last_success_at", "next_poll_at",
     "failures", "source__enabled", "source__history_from",
     "counted__day", "counted__entries", "counted__lost",
     "unread__pk", "unread__since", "unread__until", "unread__entries", "unread__expected",
@@ -125,10 +147,11 @@ def _seen(row: dict[str, Any]) -> _Seen:
     failing = row["failures"] > 0
     return _Seen(
         cadence_s=row["cadence_s"],
-        proves=row["source__entry_ledger__proves"] is not False,
+        numbers_prove=row["source__entry_ledger__proves"] is not False,
         overdue_since=row["last_success_at"] if row["source__enabled"] else None,
         overdue_from=BEGINNING if failing else row["next_poll_at"] + OVERDUE,
         wanted_from=row["source__history_from"] or BEGINNING,
+        ranges=[Range(*one) for one in row["source__entry_ledger__ranges"] or ()],
     )
 
 
@@ -147,9 +170,7 @@ def _enter(source: _Seen, tallies: dict[date, _Tally], now: datetime) -> None:
                 tally.waiting += gap.waiting(span_s, source.cadence_s)
         _not_asked(source, tally, now)
     for day in source.days:
-        # Of days that are not wanted some rows were read all the same: numbers tell of those alone.
-        unproven = not source.proves or tallies[day].ends <= source.wanted_from
-        if unproven and source.cadence_s:
+        if source.cadence_s and not source.proves(tallies[day]):
             span_s = tallies[day].seconds_of(BEGINNING, now)
             tallies[day].expected += max(span_s, 0.0) / source.cadence_s
 

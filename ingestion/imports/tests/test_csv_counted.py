@@ -55,7 +55,10 @@ def test_a_part_of_a_day_before_the_wanted_history_is_a_part() -> None:
     )  # fmt: skip
     imported(source, 120)
     assert day(source).entries == 120
+    PollState.objects.update(cadence_s=59.5)  # no device keeps its pace to the second
     imported(source, 1440)
+    assert (day(source).entries, day(source).percent) == (1440, 99)
+    imported(source, 1, first=1440)  # numbers from midnight to midnight leave no doubt
     assert (day(source).entries, day(source).state) == (1440, DayState.COMPLETE)
 
 
