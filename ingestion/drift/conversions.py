@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -40,7 +41,13 @@ def _between(was: str, unit: str) -> Change:
     conversion = units.conversion(was, unit)
     if conversion is None:
         raise ValueError(f"{was} and {unit} do not compare")
-    return Change(conversion.factor, conversion.shift, unit, was)
+    return Change(tidy(conversion.factor), tidy(conversion.shift), unit, was)
+
+
+def tidy(number: float) -> float:
+    """1.8 for 1.7999999999999998: what arithmetic left behind goes, every true digit stays."""
+    short = float(f"{number:.12g}")
+    return short if math.isclose(short, number, rel_tol=1e-14) else number
 
 
 def _has(found: list[Change], factor: float) -> bool:

@@ -9,10 +9,8 @@ from devices import units
 from devices.calibrations import points_of
 from devices.calibrations.curves import text_of
 from devices.models import CalibrationKind, CalibrationVersion, FieldMapping
-from ingestion.drift.conversions import Change
+from ingestion.drift.conversions import Change, tidy
 
-DIGITS = 12
-"""Digits of a new factor: exact conversions stay as people write them."""
 _UNITS = ("cm", "mm", "m", "in", "ft")
 
 
@@ -37,8 +35,10 @@ def _linear(
     new: CalibrationVersion, scale: float, offset: float, change: Change
 ) -> CalibrationVersion:
     new.kind = CalibrationKind.LINEAR
-    new.scale = _round(scale / change.factor)
-    new.offset = _round(offset - scale * change.shift / change.factor)
+    new.scale = tidy(scale / change.factor)
+    moved = scale * change.shift / change.factor
+    back = math.isclose(offset, moved, rel_tol=1e-14)  # their difference is what rounding left
+    new.offset = 0.0 if back else tidy(offset - moved)
     return new
 
 
@@ -61,7 +61,7 @@ def copied(
         new.raw_1, new.raw_2 = _forth(old.raw_1, change), _forth(old.raw_2, change)
     else:
         new.points = text_of(
-            [(_round(change.forth(raw)), true) for raw, true in points_of(old.points)]
+            [(tidy(change.forth(raw)), true) for raw, true in points_of(old.points)]
         )
     return new
 
@@ -70,7 +70,7 @@ _OWN = ("id", "mapping", "valid_from", "note", "created_by", "created_at")
 
 
 def _forth(number: float | None, change: Change) -> float | None:
-    return None if number is None else _round(change.forth(number))
+    return None if number is None else tidy(change.forth(number))
 
 
 def _unit_of(was: str, change: Change) -> str | None:
@@ -80,7 +80,3 @@ def _unit_of(was: str, change: Change) -> str | None:
         if conversion and math.isclose(conversion.factor, change.factor) and not change.shift:
             return unit
     return None
-
-
-def _round(number: float) -> float:
-    return float(f"{number:.{DIGITS}g}")

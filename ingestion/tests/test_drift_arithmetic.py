@@ -125,7 +125,8 @@ def test_every_change_leads_back(unit: str, number: float) -> None:
         if change.unit:
             conversion = units.conversion(unit, change.unit)
             assert conversion is not None
-            assert change.forth(number) == number * conversion.factor + conversion.shift
+            told = number * conversion.factor + conversion.shift
+            assert change.forth(number) == pytest.approx(told, rel=1e-12, abs=1e-12)
 
 
 def test_the_known_changes_are_watched_for() -> None:

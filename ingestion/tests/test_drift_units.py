@@ -70,6 +70,30 @@ def test_every_unit_that_was_accepted_is_known(
     assert unit_before(sent, scene.at(1) + timedelta(seconds=1)) == names[1]
 
 
+@pytest.mark.parametrize(
+    ("path", "sent", "meant"),
+    [("°C °F", "76.82", 24.9), ("°F °C", "24.9", 76.82),
+     ("cm m", "1.827", 182.7), ("cm ft", "5.99", 182.5752), ("bar psi", "43.51132131906277", 3.0)],
+)  # fmt: skip
+def test_converted_values_are_what_was_measured(
+    scene: Scene, path: str, sent: str, meant: float
+) -> None:
+    take(scene, path.split())
+    scene.receive([sent], first=9)
+    assert scene.values() == pytest.approx([meant], rel=1e-14, abs=0)
+
+
+def test_a_unit_that_went_and_came_back_leaves_numbers_alone(scene: Scene) -> None:
+    take(scene, ["°C", "°F", "°C"])
+    scene.receive(["24.9", "0.1"], first=9)
+    assert scene.values() == [24.9, 0.1]
+
+
+def test_a_factor_is_as_people_write_it(scene: Scene) -> None:
+    take(scene, ["cm", "ft", "cm", "m"])
+    assert [one.scale for one in scene.mapping.calibrations.all()] == [100.0, 1.0, 30.48]
+
+
 def test_a_calibration_corrected_since_is_of_the_same_unit(scene: Scene) -> None:
     convert(scene, 1, "cm", "m")
     CalibrationVersion.objects.update(scale=101.5, offset=-7.0)
