@@ -73,7 +73,7 @@ class Origin:
     @property
     def rule(self) -> FieldRule:
         """What the version makes of an entry of that time."""
-        return self.version.rule.at(self.entry.at)
+        return self.version.rule_at(self.entry.at)
 
     @property
     def calibration(self) -> CalibrationVersion | None:
@@ -204,7 +204,7 @@ def _feeding(metric: Metric) -> list[tuple[int, Source]]:
 
 def _reads(version: MappingVersion, entry: Received) -> bool:
     """Whether the entry carries the field that the version reads."""
-    return entry.fields.get(version.rule.at(entry.at).field) is not None
+    return entry.fields.get(version.rule_at(entry.at).field) is not None
 
 
 def _may_have_made(
@@ -233,7 +233,7 @@ def _made(version: MappingVersion, entry: Received) -> tuple[list[Step], Value |
     """What a version makes of an entry, step by step, and the value; None where it makes none."""
     steps: list[Step] = []
     value: Value | None = None
-    raw = entry.fields.get(version.rule.at(entry.at).field) or ""
+    raw = entry.fields.get(version.rule_at(entry.at).field) or ""
     try:
         for what, rule, unit in _stages(version, entry):
             value = read(raw, rule)
@@ -247,7 +247,7 @@ def _made(version: MappingVersion, entry: Received) -> tuple[list[Step], Value |
 
 def _stages(version: MappingVersion, entry: Received) -> Iterator[tuple[str, FieldRule, str]]:
     """The rule as far as it goes at each step, what the step does, and the unit of its result."""
-    rule, mapping, metric = version.rule.at(entry.at), version.mapping, version.mapping.metric
+    rule, mapping, metric = version.rule_at(entry.at), version.mapping, version.mapping.metric
     if rule.data_type in ("boolean", "text"):
         yield f"Read as {mapping.get_data_type_display().lower()}", rule, ""
         return

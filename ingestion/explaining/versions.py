@@ -7,13 +7,14 @@ begins whenever a change of one of them changed the rule.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from devices.models import CalibrationVersion, FieldMapping, Metric
+from ingestion.models import FormerField
 from ingestion.normalise import FieldRule
 from ingestion.rules import rule_with
 
@@ -34,6 +35,14 @@ class MappingVersion:
     calibrations: Sequence[CalibrationVersion]
     """As they were, newest first."""
     rule: FieldRule
+    former: Sequence[FormerField]
+    """What the mapping read before it was moved to another field, the oldest first."""
+
+    def rule_at(self, at: datetime) -> FieldRule:
+        """What it makes of an entry of that time (aware), read from the field of that time."""
+        rule = self.rule.at(at)
+        field = next((one.field for one in self.former if at < one.until), rule.field)
+        return replace(rule, field=field)
 
     def calibration(self, at: datetime) -> CalibrationVersion | None:
         """The calibration that governs an entry of that time (aware)."""
@@ -49,8 +58,9 @@ def versions_of(mapping: int, metric: int) -> list[MappingVersion]:
     Times at which it was switched off, could not work, or did not exist, are none.
     """
     found: list[MappingVersion] = []
+    former = list(FormerField.objects.filter(mapping=mapping).order_by("until"))
     for since, state in _states(mapping, metric):
-        version = _version(len(found) + 1, since, state)
+        version = _version(len(found) + 1, since, state, former)
         if version and (not found or found[-1].rule != version.rule):
             found.append(version)
     return found
@@ -92,7 +102,9 @@ def _apply(change: Any, state: _State) -> None:
         state.calibrations[change.id] = stands
 
 
-def _version(number: int, since: datetime, state: _State) -> MappingVersion | None:
+def _version(
+    number: int, since: datetime, state: _State, former: Sequence[FormerField]
+) -> MappingVersion | None:
     """What the state makes of a field; None where it makes nothing."""
     if state.metric is None or state.mapping is None:
         return None
@@ -105,7 +117,7 @@ def _version(number: int, since: datetime, state: _State) -> MappingVersion | No
         rule = rule_with(mapping, calibrations)
     except ValueError:
         return None
-    return MappingVersion(number, since, mapping, calibrations, rule)
+    return MappingVersion(number, since, mapping, calibrations, rule, former)
 
 
 def _newest_first(calibrations: Sequence[CalibrationVersion]) -> list[CalibrationVersion]:

@@ -8,6 +8,7 @@ from devices.models import FieldMapping, Role
 from devices.readings.samples import Value
 from devices.tests.scene import browser, person
 from ingestion.explaining.tracing import Explanation, explain, find
+from ingestion.models import FormerField
 from ingestion.tests.recalculated import Scene
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +61,18 @@ def test_a_field_that_is_read_no_more_still_explains_its_numbers(scene: Scene) -
     assert made_by(found) == (10.0, 2, 2, True)
     assert found.origin is not None
     assert found.origin.raw == "5"
+
+
+def test_a_number_from_before_a_swap_is_read_from_the_field_it_was_in(scene: Scene) -> None:
+    FormerField.objects.create(
+        mapping=scene.mapping, source=scene.channel, field="field1", until=scene.at(3)
+    )
+    scene.correct(field="field2")
+    scene.receive([{"field1": "21", "field2": "7"}], first=3)
+    before, after = explained(scene, 2), explained(scene, 3)
+    assert (made_by(before), made_by(after)) == ((10.0, 2, 3, True), (14.0, 3, 3, True))
+    assert before.origin is not None
+    assert before.origin.raw == "5"
 
 
 @pytest.mark.parametrize("away", ["deleted", "off"])
