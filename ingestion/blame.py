@@ -1,8 +1,9 @@
-"""Who is at fault when a provider's answers fail: the provider, or one source of it alone."""
+"""Who is at fault when requests fail, the provider or one source alone; and what it did."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Q
 
@@ -10,7 +11,7 @@ from devices.alerts.models import Alert
 from devices.alerts.models import Kind as Kinds
 from devices.models import Connection, Source
 from ingestion.models import Lane, PollLog, PollState
-from ingestion.resilience.classify import EFFECTS, Kind, Outcome
+from ingestion.resilience.classify import EFFECTS, Breaker, Kind
 from ingestion.resilience.policy import BreakerPolicy
 from ingestion.resilience.transport import host_of
 
@@ -18,10 +19,14 @@ ALONE_AFTER = BreakerPolicy().failures
 """So many failures in a row usually convince the breaker that a host is unwell; as many convince
 us that a source is, when its host is not."""
 
-_FAULTS = {kind for kind, one in EFFECTS.items() if one.outcome is Outcome.UPSTREAM_ERROR}
+RECENT = timedelta(hours=1)
+"""Whoever is left in peace is probed more often than that."""
+
+FAULTS = {kind for kind, one in EFFECTS.items() if one.breaker is Breaker.FAILURE}
 _NOT_ASKED = {Kind.BUDGET, Kind.THROTTLED, Kind.LICENCE, Kind.CIRCUIT_OPEN}
 
 _CAME = {
+    Kind.NAME: "its name is not found",
     Kind.CONNECT: "no connection, or it broke",
     Kind.TIMEOUT: "no answer in time",
     Kind.TLS: "a certificate that is not valid for its address",
@@ -29,13 +34,32 @@ _CAME = {
     Kind.SERVER: "an error of its own",
     Kind.CUT_OFF: "an answer that broke off in the middle",
     Kind.NOT_THE_API: "a web page or something else instead of its API's answer",
-    Kind.REDIRECTED: "sent to another address",
 }
 
 
 def came(kind: Kind, status: int | None) -> str:
     """What came instead of an answer, in a few words: «HTTP 500, an error of its own»."""
     return _CAME[kind] if status is None else f"HTTP {status}, {_CAME[kind]}"
+
+
+class Failure(NamedTuple):
+    """A request that brought no answer of the provider, as the poll log has it."""
+
+    kind: Kind
+    status: int | None
+    message: str
+
+
+def last_failure(account: Connection, now: datetime) -> Failure | None:
+    """What the provider did last instead of answering; None where it is not in the log (yet).
+
+    For polls that were held back, which know nothing of it themselves. Two queries.
+    """
+    polls = PollLog.objects.filter(
+        source__connection__in=same_host(account), outcome__in=FAULTS, at__gt=now - RECENT
+    )
+    row = polls.order_by("-at", "-pk").values_list("outcome", "status", "message").first()
+    return None if row is None else Failure(Kind(row[0]), row[1], row[2])
 
 
 def fails_alone(source: Source, failures: int) -> bool:
@@ -49,7 +73,7 @@ def fails_alone(source: Source, failures: int) -> bool:
         return False
     polls = PollLog.objects.filter(source=source, lane=Lane.LIVE).exclude(outcome__in=_NOT_ASKED)
     last = list(polls.order_by("-at", "-pk").values_list("at", "outcome")[:ALONE_AFTER])
-    if len(last) < ALONE_AFTER or any(outcome not in _FAULTS for _, outcome in last):
+    if len(last) < ALONE_AFTER or any(outcome not in FAULTS for _, outcome in last):
         return False
     return not _outage_since(source, last[-1][0]) and _others_answered_since(source, last[1][0])
 

@@ -19,8 +19,8 @@ from devices.models.key_check import KeyMismatch
 from devices.readings.store import RowsAway, RowsRefused, get_store
 from ingestion import pulse
 
-# The clock ticks once a second, and one that stands still is to be seen within five; a worker's
-# heartbeat comes with every tick it carries out.
+# Beat starts the dispatcher once a second, and one that stands still is to be seen within five; a
+# worker's heartbeat comes with every tick it carries out.
 DISPATCH_LATE_S = 4.0
 WORKER_LATE_S = 10.0
 _IN_REDIS = ("dispatch", "worker")
@@ -40,7 +40,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     checks: dict[str, Callable[[], dict[str, Any]]] = {
         "database": _database,
         "redis": _redis,
-        "dispatch": lambda: _recent(pulse.DISPATCH, DISPATCH_LATE_S, "The clock (beat)"),
+        "dispatch": lambda: _recent(pulse.DISPATCH, DISPATCH_LATE_S, "The dispatcher"),
         "worker": lambda: _recent(pulse.WORKER, WORKER_LATE_S, "The worker"),
     }
     checks["disk"] = _disk

@@ -12,10 +12,10 @@ from devices.alerts.models import Alert
 from devices.alerts.models import Kind as Kinds
 from devices.alerts.state import SourceState, late_after
 from devices.alerts.watch import Trouble, key_of, open_alert, resolve_alert_row
-from devices.models import Metric, Source
+from devices.models import Connection, Metric, Source
 from devices.readings.store import get_store
 from ingestion import gaps
-from ingestion.blame import came, fails_alone
+from ingestion.blame import FAULTS, Failure, came, fails_alone, last_failure
 from ingestion.bulk import read_rows
 from ingestion.derived import derived
 from ingestion.models import PollState
@@ -133,16 +133,29 @@ def _review_source(found: Finding, about: _About, alerts: _Alerts, now: datetime
         reason = _REASONS.get(asked.kind, SourceState.FAILING)
         alerts.open(Trouble.failing(source), reason, asked.message)
     elif asked.circuit_open:
-        upstream = Trouble.upstream(source.connection)
-        alerts.open(upstream, asked.kind, _upstream_text(source, asked))
+        _open_upstream(source, asked, alerts, now)
     elif (
-        asked.outcome is Outcome.UPSTREAM_ERROR
+        asked.kind in FAULTS
         # What a mapping missed is still to be read again (`_read_again`): that reason stays. Of
         # what was not even sent nothing was missed, the next answer begins at the cursor.
         and alerts.reason(about.failing) != SourceState.FAILING
         and fails_alone(source, found.failures)
     ):
         alerts.open(Trouble.failing(source), asked.kind, _alone_text(source, asked))
+
+
+def _open_upstream(source: Source, asked: Asked, alerts: _Alerts, now: datetime) -> None:
+    """Open «provider down» with what it did, or bring that up to date.
+
+    A poll that was held back knows only that it was: then the last failed one tells.
+    """
+    account, failed = source.connection, Failure(asked.kind, asked.status, asked.message)
+    upstream = Trouble.upstream(account)
+    if failed.kind is Kind.CIRCUIT_OPEN:
+        if alerts.reason(upstream.key) not in (None, Kind.CIRCUIT_OPEN):
+            return
+        failed = last_failure(account, now) or failed
+    alerts.open(upstream, failed.kind, _upstream_text(account, failed))
 
 
 class _Alerts:
@@ -221,8 +234,10 @@ def _offline_text(source: Source) -> str:
     )
 
 
-def _upstream_text(source: Source, asked: Asked) -> str:
-    return f"{source.connection.name} does not answer. {asked.message}"
+def _upstream_text(account: Connection, failed: Failure) -> str:
+    """What the provider does, as far as that is known."""
+    what = f" ({came(failed.kind, failed.status)})" if failed.kind in FAULTS else ""
+    return f"{account.name} does not answer{what}. {failed.message}"
 
 
 def _alone_text(source: Source, asked: Asked) -> str:

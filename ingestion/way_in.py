@@ -75,7 +75,7 @@ class Ingestion:
         return days_of(sources, zone, last - timedelta(days=days - 1), last, now)
 
     def troubles(self, now: datetime) -> Sequence[Banner]:
-        """Whether the clock still ticks. No query; Redis away is told by the live banner."""
+        """Whether the dispatcher still runs. No query; Redis away is told by the live banner."""
         try:
             age = pulse.age_s(pulse.DISPATCH)
         except RedisError:
@@ -83,7 +83,7 @@ class Ingestion:
         if age is not None and age <= DISPATCH_LATE_S:
             return ()
         since = None if age is None else now - timedelta(seconds=age)
-        text = "No source is asked at the moment: the clock (beat) or the worker does not run."
+        text = "No source is asked now: the dispatcher does not run, or beat, which starts it."
         return [Banner("critical", "Polling has stopped", text, since)]
 
 

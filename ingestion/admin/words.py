@@ -27,6 +27,7 @@ _OUTCOMES = {
     Kind.BAD_REQUEST: "Request refused",
     Kind.TOO_LARGE: "Answer too large",
     Kind.REDIRECTED: "Sent to another address",
+    Kind.NAME: "Name not found",
     Kind.CONNECT: "No connection",
     Kind.TIMEOUT: "No answer in time",
     Kind.TLS: "Certificate not valid",

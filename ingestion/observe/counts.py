@@ -17,7 +17,7 @@ from ingestion.resilience.classify import EFFECTS, Kind, Outcome
 ANSWERED = frozenset({Kind.OK, Kind.EMPTY})
 """A fetch that brought an answer to read, also one without entries."""
 SENT_WITHOUT_STATUS = frozenset(
-    {Kind.CONNECT, Kind.TIMEOUT, Kind.TLS, Kind.CUT_OFF, Kind.TOO_LARGE}
+    {Kind.NAME, Kind.CONNECT, Kind.TIMEOUT, Kind.TLS, Kind.CUT_OFF, Kind.TOO_LARGE}
 )
 """Endings of a request that left us but brought no HTTP status. Every other one without a status
 was never sent."""

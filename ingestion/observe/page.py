@@ -117,7 +117,7 @@ def _summary(accounts: Sequence[Account]) -> str:
 def _tiles(seen: Seen) -> list[Tile]:
     moving = seen.moving
     return [
-        _beat("Clock", moving, moving.dispatch_age_s, DISPATCH_LATE_S),
+        _beat("Dispatcher", moving, moving.dispatch_age_s, DISPATCH_LATE_S),
         _beat("Worker", moving, moving.worker_age_s, WORKER_LATE_S),
         _redis(moving),
         Tile("Database", _ENGINES.get(moving.engine, moving.engine), "good", "answers"),
@@ -190,14 +190,24 @@ def _standing(moving: Moving, now: datetime) -> tuple[Trouble, ...]:
         text = "Without the request budget nothing may be asked. Start Redis, or correct REDIS_URL."
         return (Trouble("Redis does not answer", "bad", None, text, "Every source of the site."),)
     found = []
-    for name, age_s, late_s, what in (
-        ("The clock", moving.dispatch_age_s, DISPATCH_LATE_S, "No source is asked."),
-        ("The worker", moving.worker_age_s, WORKER_LATE_S, "What is due waits."),
+    for name, age_s, late_s, text in (
+        (
+            "The dispatcher",
+            moving.dispatch_age_s,
+            DISPATCH_LATE_S,
+            "No source is asked. Look whether its process runs, and beat, which starts it every "
+            "second, and at their logs.",
+        ),
+        (
+            "The worker",
+            moving.worker_age_s,
+            WORKER_LATE_S,
+            "What is due waits. Look whether its process runs, and at its log.",
+        ),
     ):
         if age_s is not None and age_s <= late_s:
             continue
         since = None if age_s is None else When.of(now - timedelta(seconds=age_s), now)
-        text = f"{what} Look whether its process runs, and at its log."
         found.append(
             Trouble(f"{name} stands still", "bad", since, text, "Every source of the site.")
         )

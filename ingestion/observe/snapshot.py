@@ -223,6 +223,7 @@ class _Found:
             last_success_at=facts.newest(one.last_success_at for one in groups),
             first_success_at=first_answer,
             outage_since=open_since,
+            outage_words=next((one.text for one in outages if one.until is None), ""),
             outage_ended_at=facts.newest(one.until for one in outages),
             key_readable=row.account_key.readable,
             gate=self.gates.get(row.pk),

@@ -58,7 +58,8 @@ class Facts:
     `asked_sources`: sources that are switched on, as are their devices. `shortest_s`: the shortest
     of their intervals in seconds. `day`: requests of the last 24 hours. `first_asked_at`: the
     first of them. `failing_since`: the first failure after the last success. `outage_since`: when
-    the open alert «provider down» began; `outage_ended_at`: when the newest past one ended.
+    the open alert «provider down» began, `outage_words`: what it says; `outage_ended_at`: when the
+    newest past one ended.
     `gate`: None while Redis does not answer.
     """
 
@@ -72,6 +73,7 @@ class Facts:
     last_success_at: datetime | None = None
     first_success_at: datetime | None = None
     outage_since: datetime | None = None
+    outage_words: str = ""
     outage_ended_at: datetime | None = None
     key_readable: bool = True
     gate: Snapshot | None = None
@@ -147,7 +149,8 @@ def _circuit(facts: Facts, now: datetime) -> Issue | None:
         CircuitState.HALF_OPEN: "The next request is the probe that decides.",
     }[gate.circuit]
     opened = plural(gate.times_opened, "time")
-    text = f"The provider does not answer (opened {opened} in a row). {does}"
+    what = facts.outage_words or "The provider does not answer."
+    text = f"{what} {does} The breaker opened {opened} in a row."
     return Issue(Code.CIRCUIT_OPEN, text, facts.outage_since or facts.failing_since)
 
 

@@ -19,6 +19,7 @@ from ingestion.resilience.transport import (
     BodyTooLarge,
     ConnectFailed,
     HttpResponse,
+    NameUnknown,
     TimedOut,
     TlsFailed,
     TransportError,
@@ -54,6 +55,7 @@ class Kind(StrEnum):
     BAD_REQUEST = "bad_request"  # other 4xx
     TOO_LARGE = "too_large"
     REDIRECTED = "redirected"
+    NAME = "name"
     CONNECT = "connect"
     TIMEOUT = "timeout"
     TLS = "tls"
@@ -173,6 +175,13 @@ EFFECTS: dict[Kind, Effects] = {
         _FAILURE,
         retry=True,
     ),
+    Kind.NAME: Effects(
+        _UPSTREAM,
+        "The name in the provider's address was not found. Check the connection's address and this "
+        "machine's name resolution (DNS); it is tried again by itself.",
+        _FAILURE,
+        retry=True,
+    ),
     Kind.TIMEOUT: Effects(
         _UPSTREAM,
         "The provider did not answer in time. It is tried again by itself.",
@@ -223,6 +232,7 @@ EFFECTS: dict[Kind, Effects] = {
 }
 
 _ERRORS: dict[type[TransportError], Kind] = {
+    NameUnknown: Kind.NAME,
     ConnectFailed: Kind.CONNECT,
     TimedOut: Kind.TIMEOUT,
     TlsFailed: Kind.TLS,

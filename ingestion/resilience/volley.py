@@ -304,8 +304,12 @@ class Volley(Generic[A]):
             self._gate.pause(route.group, route.rate, seconds)
 
     def _again(self, one: Flight[A], result: Result[A]) -> bool:
-        """Whether another attempt was put in line: not when the provider named a time."""
-        if not _worth_retrying(result) or result.defect is not None:
+        """Whether another attempt was put in line: not when the provider named a time.
+
+        Nor when it was just shut off: nobody would be let through, and what it did, which people
+        are to be told, would be known only after all that is refused for it.
+        """
+        if not _worth_retrying(result) or result.circuit_open or result.defect is not None:
             return False
         if one.attempts is None:
             one.attempts = Attempts(_worth_retrying, one.route.retry, one.deadline, self._time)

@@ -63,20 +63,23 @@ def test_a_disk_that_fills_up_is_named_before_it_is_full(site: Client, settings:
     )
 
 
-def test_a_clock_that_never_ticked_is_named(site: Client) -> None:
+def test_a_dispatcher_that_never_ran_is_named(site: Client) -> None:
     pulse.beat(pulse.WORKER)
     status, checks = ready(site)
     assert status == 503
     assert checks["worker"]["ok"]
     assert checks["dispatch"] == {
         "ok": False,
-        "message": "The clock (beat) has not reported since Redis was started.",
+        "message": "The dispatcher has not reported since Redis was started.",
     }
 
 
-@pytest.mark.parametrize(("name", "late_s"), [(pulse.DISPATCH, 6), (pulse.WORKER, 11)])
+@pytest.mark.parametrize(
+    ("name", "late_s", "who"),
+    [(pulse.DISPATCH, 6, "The dispatcher"), (pulse.WORKER, 11, "The worker")],
+)
 def test_a_late_heartbeat_is_named_with_its_age(
-    site: Client, redis_client: redis.Redis, name: str, late_s: int
+    site: Client, redis_client: redis.Redis, name: str, late_s: int, who: str
 ) -> None:
     pulse.beat(pulse.DISPATCH)
     pulse.beat(pulse.WORKER)
@@ -84,7 +87,7 @@ def test_a_late_heartbeat_is_named_with_its_age(
     redis_client.set(f"telemetry:pulse:{name}", seconds - late_s)
     status, checks = ready(site)
     assert status == 503
-    assert re.search(r"reported last \d+ s ago", checks[name]["message"])
+    assert re.fullmatch(rf"{who} reported last \d+ s ago\.", checks[name]["message"])
 
 
 def test_redis_away_is_told_without_its_address(site: Client, settings: Any) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import redis
 
+from devices.alerts.models import Alert, Kind
 from devices.models import Connection
 from ingestion.observe.edges import SLOWER, watch_budgets
+from ingestion.observe.snapshot import look
 from ingestion.resilience.gate import RedisGate
 from ingestion.rules import route_of
 from ingestion.tests import stack as network
@@ -53,6 +55,43 @@ def test_an_outage_of_many_polls_is_two_lines(
     assert (back["event"], back["connection"]) == ("provider_back", account.pk)
     assert 30 < back["down_s"] < 200
     assert back["failed"] >= 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("fault", "options", "reason", "words"),
+    [
+        ("status", {"code": 503}, "gateway", "HTTP 503, not available"),
+        ("status", {"code": 500}, "server", "HTTP 500, an error of its own"),
+        ("html", {}, "not_the_api", "HTTP 200, a web page or something else"),
+        ("reset", {}, "connect", "no connection, or it broke"),
+    ],
+)
+def test_an_outage_is_told_with_what_comes_back(
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: Any,
+    fault: str,
+    options: dict[str, Any],
+    reason: str,
+    words: str,
+) -> None:
+    with RunningSimulator() as simulator:
+        stack = Stack(simulator)
+        account = network.connection(simulator, breaker_failures=3, breaker_open_s=60)
+        for number in (710001, 710002, 710003, 710004):
+            network.channel(account, number, history_from=START, interval_s=5)
+        stack.run(20)
+        simulator.fault(fault, **options)
+        with django_capture_on_commit_callbacks(execute=True):
+            stack.run(40)
+    (down,) = lines(caplog)
+    assert (down["event"], down["reason"]) == ("provider_down", reason)
+    assert words in down["why"]
+    alert = Alert.objects.get()  # polls that were held back since then say nothing new
+    assert (alert.kind, alert.reason) == (Kind.UPSTREAM_DOWN, reason)
+    assert words in alert.text
+    told = next(one for one in look(stack.at, stack.gate).accounts if one.pk == account.pk)
+    assert words in told.health.words
 
 
 @pytest.mark.django_db

@@ -258,7 +258,7 @@ def test_an_outage_says_since_when_what_it_affects_and_what_was_tried(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [(pulse.DISPATCH, "The clock stands still"), (pulse.WORKER, "The worker stands still")],
+    [(pulse.DISPATCH, "The dispatcher stands still"), (pulse.WORKER, "The worker stands still")],
 )
 def test_what_stands_still_comes_first(scene: Scene, name: str, words: str) -> None:
     pulse.client().delete(f"telemetry:pulse:{name}")

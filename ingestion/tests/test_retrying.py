@@ -67,6 +67,16 @@ def test_an_open_circuit_ends_the_retry() -> None:
     assert results[1].kind is Kind.CONNECT
 
 
+def test_who_opens_the_circuit_is_told_at_once() -> None:
+    """What the provider did is known before anybody is refused for it."""
+    scene = Scene([TimedOut("x")])
+    scene.route = Route(
+        scene.route.host, scene.route.group, scene.route.rate, BreakerPolicy(failures=1)
+    )
+    result = scene.ask()
+    assert (result.kind, result.circuit_open, scene.slept) == (Kind.TIMEOUT, True, [])
+
+
 def test_no_attempt_starts_or_lasts_beyond_the_deadline() -> None:
     scene = Scene([TimedOut("x")], takes_s=12.0)
     scene.ask()

@@ -19,6 +19,7 @@ from ingestion.resilience.transport import (
     CurlTransport,
     HttpRequest,
     HttpResponse,
+    NameUnknown,
     RequestRefused,
     RequestsTransport,
     Sending,
@@ -254,7 +255,7 @@ def test_a_slow_drip_ends_at_the_total_deadline(base: str, transport: Transport)
 def test_nobody_listening(base: str, transport: Transport) -> None:
     with pytest.raises(ConnectFailed):
         get(transport, "http://127.0.0.1:1/ok")
-    with pytest.raises(ConnectFailed):
+    with pytest.raises(NameUnknown):
         get(transport, "http://no-such-host.invalid/ok")
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from devices.alerts.models import Alert, Kind
-from devices.models import Priority, Role
+from devices.models import Connection, Priority, Role
 from devices.tests.scene import browser, person
 from ingestion.blame import ALONE_AFTER
-from ingestion.dispatch import poll_now
+from ingestion.claims import Claim
+from ingestion.dispatch import Queues, dispatch, poll_now
 from ingestion.models import Gap, PollState
 from ingestion.tests import stack as network
 from ingestion.tests.stack import TANK, Stack
@@ -141,3 +142,21 @@ def test_what_a_mapping_missed_is_read_again_although_its_channel_then_failed_al
     stack.run(40)
     assert not Alert.objects.open().exists()
     assert Gap.objects.filter(source=source, state="filled").exists()
+
+
+def test_an_account_that_was_only_held_back_tells_what_others_met(stack: Stack) -> None:
+    """Accounts of one provider share its breaker; `circuit open` would tell nobody anything."""
+    asked(stack)
+    other = Connection.objects.create(name="Other", base_url=stack.simulator.url, rate_limit=6000)
+    source = network.channel(other, 710004, interval_s=10, history_from=stack.at)
+    stack.run(20)
+    held: list[Claim] = []
+    poll_now([source.pk], stack.at)
+    dispatch(lambda: stack.at, stack.gate, Queues(held.extend, stack.worker.fill))
+    stack.simulator.fault("status", code=503)
+    while not Alert.objects.open().exists():
+        stack.tick()
+    stack.worker.poll([one for one in held if one.pk == source.pk])
+    alert = Alert.objects.get(connection=other)
+    assert alert.reason == "gateway"
+    assert "Other does not answer (HTTP 503, not available)." in alert.text

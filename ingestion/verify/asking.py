@@ -58,6 +58,7 @@ class Verification:
 _WHERE = {
     Kind.CREDENTIAL: "read_key",
     Kind.NOT_FOUND: "channel_id",
+    Kind.NAME: "connection",
     Kind.CONNECT: "connection",
     Kind.TLS: "connection",
     Kind.REDIRECTED: "connection",

@@ -36,7 +36,11 @@ class TransportError(Exception):
 
 
 class ConnectFailed(TransportError):
-    """No connection (refused, unreachable, unknown name), or it broke before the answer."""
+    """No connection (refused, unreachable), or it broke before the answer."""
+
+
+class NameUnknown(ConnectFailed):
+    """The server's name leads to no address, or nobody could be asked for one."""
 
 
 class TimedOut(TransportError):
@@ -65,6 +69,7 @@ class RequestRefused(TransportError):
 
 SAYS: dict[type[TransportError], str] = {
     ConnectFailed: "There was no connection, or it broke.",
+    NameUnknown: "The server's name leads to no address.",
     TimedOut: "There was no complete answer in time.",
     TlsFailed: "The server's certificate is not valid for its address.",
     BodyTooLarge: "The answer is larger than what is read of one.",

@@ -24,7 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from ingestion.resilience.addresses import AllowList
-from ingestion.resilience.transport.base import AddressRefused, error
+from ingestion.resilience.transport.base import AddressRefused, NameUnknown, error
 
 _LEAST_S = 0.001
 _current = threading.local()
@@ -99,13 +99,16 @@ class _Connection(HTTPConnection):
     rules: ClassVar[AllowList]
 
     def _new_conn(self) -> socket.socket:
-        """The socket. Raises AddressRefused when none of the host's addresses may be asked.
+        """The socket. Raises NameUnknown, or AddressRefused when no address may be asked.
 
         Each address has its share of what is left of the time to connect: one that is silent
         leaves the others theirs.
         """
         name, patience = self._dns_host, self.timeout or 0.0
-        addresses = self.rules.addresses(name, self.port)
+        try:
+            addresses = self.rules.addresses(name, self.port)
+        except socket.gaierror:
+            raise error(NameUnknown) from None
         if not addresses:
             raise error(AddressRefused)
         until = min(time.monotonic() + patience, getattr(_current, "at", None) or math.inf)

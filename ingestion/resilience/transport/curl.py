@@ -27,6 +27,7 @@ from ingestion.resilience.transport.base import (
     ConnectFailed,
     HttpResponse,
     Landed,
+    NameUnknown,
     Sending,
     TimedOut,
     TlsFailed,
@@ -296,6 +297,7 @@ def _headers(lines: Sequence[bytes]) -> dict[str, str]:
 
 _CODES: dict[int, type[TransportError]] = {
     pycurl.E_URL_MALFORMAT: AddressRefused,
+    pycurl.E_COULDNT_RESOLVE_HOST: NameUnknown,
     pycurl.E_OPERATION_TIMEDOUT: TimedOut,
     pycurl.E_PARTIAL_FILE: BodyCutOff,
     pycurl.E_BAD_CONTENT_ENCODING: BodyCutOff,
