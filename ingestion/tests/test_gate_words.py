@@ -65,6 +65,11 @@ def test_a_slower_rate_says_since_when_why_and_until_when(handle: Handle, gate: 
     )
 
 
+def test_a_retry_after_given_as_a_date_is_told_in_whole_seconds(gate: Gate) -> None:
+    gate.throttled(GROUP, RATE, 24.2359)
+    assert "(Retry-After 24 s)" in words(gate).budget.text
+
+
 def test_a_used_up_licence_is_named(gate: Gate) -> None:
     gate.pause(GROUP, RATE, 7 * 3600)
     assert words(gate).budget.text == (

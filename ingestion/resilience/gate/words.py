@@ -119,7 +119,7 @@ def _refusal(budget: BudgetState, now: datetime) -> str:
     if budget.refused_ago_s is None:
         return "an earlier refusal"
     asked = budget.retry_after_s
-    named = "no Retry-After" if asked is None else f"Retry-After {asked:g} s"
+    named = "no Retry-After" if asked is None else f"Retry-After {asked:.0f} s"
     count = f"; {budget.refusals} refusals so far" if budget.refusals > 1 else ""
     return f"the provider answered 429 at {_at(now, -budget.refused_ago_s)} ({named}{count})"
 
