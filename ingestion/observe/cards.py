@@ -203,7 +203,7 @@ def milliseconds(value: float | None) -> str:
 def _freshness(account: Account) -> tuple[tuple[str, str], ...]:
     """Per priority class, the longest time between two polls of a source."""
     return tuple(
-        (Priority(priority).label, phrases.span(seconds))
+        (Priority(priority).label, phrases.pace(seconds))
         for priority, seconds in sorted(account.forecast.freshness_s.items())
     )
 

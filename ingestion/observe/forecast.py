@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ingestion.observe.phrases import number, percent, plural, span
+from ingestion.observe.phrases import number, pace, percent, plural, span
 
 FULL = 0.9
 """Above this share of the budget the forecast warns: an outage's backlog needs room, too."""
@@ -172,7 +172,7 @@ def _sentences(
     )
     serves = (
         f"At this rate it serves {plural(sources, 'source')} every "
-        f"{span(sources / allowance.per_s)} each."
+        f"{pace(sources / allowance.per_s)} each."
     )
     return tuple(one for one in (uses, serves, _backlog_words(backlog, done_at, now)) if one)
 

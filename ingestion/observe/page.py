@@ -309,7 +309,7 @@ def _changed(account: Account, changed: Sequence[Line], now: datetime) -> Troubl
 
 def _short(account: Account) -> Trouble:
     plan = account.forecast
-    slowest = phrases.span(max(plan.freshness_s.values()))
+    slowest = phrases.pace(max(plan.freshness_s.values()))
     return Trouble(
         title=f"The budget of {account.name} is too small",
         tone="warn",

@@ -18,6 +18,11 @@ def span(seconds: float) -> str:
     return " ".join(parts) or "0 s"
 
 
+def pace(seconds: float) -> str:
+    """How far apart things come: as `span`, but «1.5 s», as that is a half more than «1 s»."""
+    return f"{number(seconds, 2)} s" if 0 < seconds < 9.95 else span(seconds)
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number with so many significant digits, without an exponent: «4», «3.93», «12,000»."""
     rounded = float(f"{value:.{digits}g}")

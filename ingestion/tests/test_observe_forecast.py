@@ -121,6 +121,13 @@ def test_ten_sources_under_four_a_minute_come_every_150_seconds() -> None:
     assert "every 2 min 33 s instead of 10 s" in told.advice[2]
 
 
+def test_a_quick_pace_is_told_with_a_decimal() -> None:
+    told = tell([Asking(60.0, 2, 24)], Allowance(limit=980, window_s=60, jitter_s=0.0))
+    assert told.sentences[1] == "At this rate it serves 24 sources every 1.5 s each."
+    told = tell([Asking(60.0, 2, 16)], Allowance(limit=960, window_s=60, jitter_s=0.0))
+    assert told.sentences[1] == "At this rate it serves 16 sources every 1 s each."
+
+
 def test_room_is_told_where_there_is_some() -> None:
     told = tell([Asking(60.0, 2, 10)], Allowance(60, 60))
     assert told.share == pytest.approx(10 / 60 * 61 / 60)
