@@ -17,6 +17,7 @@ from django.db.models import Count, Sum
 
 from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source, ThingSpeakChannel
+from devices.phrases import plural
 from ingestion import gaps
 from ingestion.gaps import backfill
 from ingestion.imports.report import moment, reason_words
@@ -65,7 +66,10 @@ class Estimate:
     @property
     def text(self) -> str:
         """For people."""
-        what = f"Up to {self.entries:,} entries in about {self.requests:,} requests."
+        what = (
+            f"Up to {plural(self.entries, 'entry', 'entries')} in about "
+            f"{plural(self.requests, 'request')}."
+        )
         if self.minutes is None:
             return (
                 f"{what} Live polling uses up the account's whole request budget, so the history "
@@ -222,7 +226,8 @@ def _note(job: Job, source: Source, found: dict[str, Any], done: int, now: datet
         source=source,
         at=now,
         kind=EventKind.IMPORTED,
-        text=f"All history was fetched: {done:,} entries in {found['Requests']:,} requests, "
-        f"{found['New readings']:,} readings new, {found['Newly refused']:,} refused.",
+        text=f"All history was fetched: {plural(done, 'entry', 'entries')} in "
+        f"{plural(found['Requests'], 'request')}, {plural(found['New readings'], 'reading')} new, "
+        f"{found['Newly refused']:,} refused.",
         by_id=job.created_by_id,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from devices.models import Metric
+from devices.phrases import plural
 from ingestion.imports.tally import Tally
 from ingestion.imports.times import FORMS
 
@@ -44,8 +45,8 @@ def sentence(name: str, tally: Tally) -> str:
     """The report in one sentence, for the source's events."""
     span = f" from {moment(tally.first)} to {moment(tally.last)} UTC" if tally.first else ""
     return (
-        f"Imported {name}: {tally.rows:,} rows{span}; {tally.new:,} readings new, {tally.same:,} "
-        f"already stored, {tally.differing:,} differing, {tally.refusals:,} refused."
+        f"Imported {name}: {plural(tally.rows, 'row')}{span}; {plural(tally.new, 'reading')} new, "
+        f"{tally.same:,} already stored, {tally.differing:,} differing, {tally.refusals:,} refused."
     )
 
 
@@ -64,8 +65,8 @@ def _about_times(tally: Tally) -> list[str]:
     without = tally.refused.get("no_zone", 0)
     if without:
         said.append(
-            f"{without:,} times say no time zone. Choose the zone in which the file was written; "
-            "without it these rows are refused."
+            f"{plural(without, 'time says', 'times say')} no time zone. Choose the zone in which "
+            "the file was written; without it such rows are refused."
         )
     if tally.refused.get("unknown_zone"):
         words = ", ".join(zone for zone in tally.zones if zone.isalpha() and zone != "none")
@@ -76,15 +77,14 @@ def _about_times(tally: Tally) -> list[str]:
     if tally.unread_times:
         said.append(_about_forms(tally))
     if tally.without_seconds:
-        said.append(
-            f"{tally.without_seconds:,} times have lost their seconds; they are read as the full "
-            "minute."
-        )
+        one = "time has lost its seconds; it is read"
+        many = "times have lost their seconds; they are read"
+        said.append(f"{plural(tally.without_seconds, one, many)} as the full minute.")
     return said
 
 
 def _about_forms(tally: Tally) -> str:
-    count = f"{tally.unread_times:,} times cannot be read as they stand."
+    count = f"{plural(tally.unread_times, 'time')} cannot be read as written."
     fitting = [FORMS[key].label for key in tally.forms or () if key in FORMS]
     if len(fitting) == 1:
         return f"{count} All of them can be read as {fitting[0]}: choose this form if it is right."
@@ -128,8 +128,8 @@ def _about_columns(found: Mapping[str, Any], tally: Tally) -> list[str]:
         )
     elif tally.unnumbered:
         said.append(
-            f"{tally.unnumbered:,} rows have no entry number; they are told apart by their time "
-            "alone."
+            f"{plural(tally.unnumbered, 'row has', 'rows have')} no entry number. Such rows are "
+            "told apart by their time alone."
         )
     return said
 
@@ -139,20 +139,21 @@ def _about_readings(tally: Tally, *, replace: bool) -> list[str]:
     if tally.entries and tally.unmapped == tally.entries:
         said.append(NO_MAPPING)
     if tally.differing:
-        becomes = "would be replaced" if replace else "stay as they are"
+        becomes = "would be replaced" if replace else "stays as it is"
         said.append(
-            f"{tally.differing:,} readings are stored with another value; the stored ones "
-            f"{becomes}."
+            f"{plural(tally.differing, 'reading is', 'readings are')} stored with another value; "
+            f"what is stored {becomes}."
         )
     if tally.expired:
         said.append(
-            f"{tally.expired:,} readings are older than what this site keeps and would not be "
-            "taken. Lengthen the retention of readings first."
+            f"{plural(tally.expired, 'reading is', 'readings are')} older than what this site "
+            "keeps and would not be taken. Lengthen the retention of readings first."
         )
     commas = tally.refused.get("decimal_comma", 0)
     if commas:
         said.append(
-            f"{commas:,} values have a decimal comma. If a spreadsheet wrote it, tick “Decimal "
+            f"{plural(commas, 'value has', 'values have')} a decimal comma. If a spreadsheet wrote "
+            "it, tick “Decimal "
             "commas were written by a spreadsheet”; if the device does, set it in the mapping."
         )
     return said
@@ -183,5 +184,5 @@ def ranges(tally: Tally) -> dict[str, str]:
         metric = metrics.get(int(key))
         if metric is not None:
             span = f"{low:.10g} to {high:.10g} {metric.unit}".rstrip()
-            said[metric.name] = f"{span} ({int(count):,} values)"
+            said[metric.name] = f"{span} ({plural(int(count), 'value')})"
     return said

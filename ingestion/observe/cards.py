@@ -234,7 +234,7 @@ def _gap(line: Line, now: datetime) -> Item:
     item = _item(line, line.text, now)
     if not line.entries:
         return replace(item, percent=line.percent)
-    text = f"{line.text} {line.entries:,} entries fetched so far."
+    text = f"{line.text} {phrases.plural(line.entries, 'entry', 'entries')} fetched so far."
     return replace(item, text=text, percent=line.percent)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from devices.phrases import plural
+
+__all__ = ["number", "percent", "plural", "span"]
+
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -38,8 +42,3 @@ def percent(share: float | None) -> str:
         return "under 0.1 %"
     value = min(share * 100, 99.99) if share < 1 else share * 100
     return f"{number(value, 4 if value > 99 else 3)} %"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun: «1 source», «2,000 sources»."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from devices.phrases import plural
+
 
 def told(report: Mapping[str, Any]) -> str:
     """The report in one or two sentences. Nothing that could not be done goes unsaid."""
@@ -18,7 +20,7 @@ def told(report: Mapping[str, Any]) -> str:
     refused = sum(report["refused"].values())
     if refused:
         parts.append(f"{refused:,} refused")
-    text = f"{entries:,} {'entry' if entries == 1 else 'entries'} recalculated: "
+    text = f"{plural(entries, 'entry', 'entries')} recalculated: "
     text += f"{', '.join(parts)}." if parts else "nothing differs."
     return " ".join([text, *_left(report)])
 
@@ -30,11 +32,13 @@ def _left(report: Mapping[str, Any]) -> list[str]:
     if lost:
         before = report["received_from"]
         since = f" before {datetime.fromisoformat(before):%Y-%m-%d %H:%M} UTC" if before else ""
+        stay = "stays as it was" if lost == 1 else "stay as they were"
         said.append(
-            f"{lost:,} older values{since} stay as they were: what was received for them is no "
-            "longer kept."
+            f"{plural(lost, 'older value')}{since} {stay}: what was received then is no longer "
+            "kept."
         )
     if too_old:
-        said.append(f"{too_old:,} values are older than the readings that are kept.")
+        values = plural(too_old, "value is", "values are")
+        said.append(f"{values} older than the readings that are kept.")
     said += report["left_out"]
     return said

@@ -46,6 +46,15 @@ def page_of(imported: Import) -> str:
     return reverse("admin:ingestion_import_change", args=[imported.pk])
 
 
+def test_one_row_is_told_in_the_singular(scene: Scene) -> None:
+    client, channel = browser(scene.operator), scene.hill.channel
+    send(client, channel, minutes(1))
+    shown = text_of(client.get(page_of(Import.objects.get())))
+    assert "1 reading is new" in shown
+    assert "0 to 0 cm (1 value)" in shown
+    assert "Import 1 row Check again" in shown
+
+
 def test_a_file_is_checked_then_imported_by_a_job(scene: Scene) -> None:
     client, channel = browser(scene.operator), scene.hill.channel
     answer = send(client, channel, minutes(50))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from devices.phrases import plural
 from realtime.way_in import Day, DayState, way_in
 
 DAYS = 28
@@ -73,7 +74,7 @@ def _summary(days: Sequence[Day]) -> str:
     unread = any(day.state in (DayState.OPEN, DayState.FILLING) for day in days)
     parts = []
     if waiting:
-        parts.append(f"about {waiting:,} entries still to be read")
+        parts.append(f"about {plural(waiting, 'entry', 'entries')} still to be read")
     elif unread:
         parts.append("some entries still to be read")
     if lost:

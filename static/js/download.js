@@ -11,7 +11,7 @@ const FAILURES = 5; // so many questions in a row without an answer, and the bar
  * @returns {string}
  */
 function words({ state, rows, up_to: upTo }) {
-  const count = `${rows.toLocaleString("en")} rows`;
+  const count = `${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}`;
   if (state === "done") return "Your file is complete.";
   if (state === "stopped") return "The download was stopped before it was complete. Try again.";
   if (state === "writing") return "All is read. The file is on its way…";

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from devices.admin.base import PageAdmin
+from devices.phrases import plural
 from devices.readings.archiving import holdings
 from devices.readings.models import RetentionRule
 from devices.readings.retention import NOTICE, SOON, outlook
@@ -19,7 +20,7 @@ from devices.readings.store.dropping import KEPT_LONGER
 
 def days_of(days: int | None) -> str:
     """A length of keeping, for people."""
-    return "for ever" if days is None else f"{days:,} days"
+    return "for ever" if days is None else plural(days, "day")
 
 
 @admin.register(RetentionRule)

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from devices.models import Device, Metric
+from devices.phrases import plural
 from devices.readings.imports.tally import Tally
 from devices.readings.retention import cuts
 
@@ -72,10 +73,10 @@ def _about_columns(found: Mapping[str, Any], device: Device) -> list[str]:
 def _about_readings(tally: Tally, *, replace: bool) -> list[str]:
     said = []
     if tally.differing:
-        becomes = "would be replaced" if replace else "stay as they are"
+        becomes = "would be replaced" if replace else "stays as it is"
         said.append(
-            f"{tally.differing:,} readings are stored with another value; the stored ones "
-            f"{becomes}."
+            f"{plural(tally.differing, 'reading is', 'readings are')} stored with another value; "
+            f"what is stored {becomes}."
         )
     if tally.backwards:
         said.append(
@@ -89,8 +90,8 @@ def _about_age(tally: Tally, device: Device, now: datetime) -> list[str]:
     said = []
     if tally.expired:
         said.append(
-            f"{tally.expired:,} readings are older than what this site keeps and would not be "
-            "taken. Lengthen the retention of readings first."
+            f"{plural(tally.expired, 'reading is', 'readings are')} older than what this site "
+            "keeps and would not be taken. Lengthen the retention of readings first."
         )
     cut = cuts(now).get(device.pk)
     before = cut.readings_before if cut else None

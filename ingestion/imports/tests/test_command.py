@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from devices.models import CalibrationVersion, Connection, FieldMapping, Job, Metric
 from ingestion import equipment, pulse
 from ingestion.imports.tests.scene import NOW, channel, minutes, stored
-from ingestion.models import Import, ImportChunk, MappingPause
+from ingestion.models import Import, ImportChunk, MappingPause, SourceEvent
 from simulator.testing import RunningSimulator
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,15 @@ def test_a_dry_run_of_a_file_without_mappings_says_so(feeds: str) -> None:
     assert "Mapped fields: none: what comes would only be kept as received" in out
 
 
+def test_what_was_imported_is_told_in_the_singular_where_it_is_one(tmp_path: Path) -> None:
+    channel(fields=("field1",))
+    file = tmp_path / "one.csv"
+    file.write_bytes(minutes(1))
+    run(str(file), "--channel", "4711")
+    assert SourceEvent.objects.get().text.startswith("Imported one.csv: 1 row from ")
+    assert "; 1 reading new, 0 already stored" in SourceEvent.objects.get().text
+
+
 def test_an_import_tells_its_progress_and_its_report(feeds: str) -> None:
     source = channel()
     code, out, err = run(feeds, "--device", source.device.name)
@@ -104,7 +113,7 @@ def test_renamed_columns_and_naive_times_need_a_word(tmp_path: Path) -> None:
     where = [str(file), "--source", "4711"]
     said = report(*where, "--dry-run")
     assert said["Renamed columns, as they are read"] == {"Temp": "field1", "Hum": "field2"}
-    assert "say no time zone" in said["To know or to decide"][0]
+    assert "1 time says no time zone" in said["To know or to decide"][0]
     with pytest.raises(CommandError, match="Columns were renamed: Temp, Hum"):
         run(*where, "--zone", "Asia/Kolkata")
     with pytest.raises(CommandError, match=r"No row can be read.*Choose the zone"):

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from devices.models import Source
+from devices.phrases import plural
 from devices.readings.ranges import BadTime, parse_time
 from ingestion.gaps import backfill
 from ingestion.models import UNREAD, Gap, GapState
@@ -106,7 +107,7 @@ def progress(gap: Gap) -> str:
     back = f", back to {gap.until:%Y-%m-%d %H:%M} UTC" if gap.state in UNREAD else ""
     waits = backfill.waits_for(gap)
     line = f"Backfill {gap.pk}: {gap.get_state_display().lower()}, {gap.percent} %, "
-    line += f"{gap.entries:,} entries{back}. {waits}"
+    line += f"{plural(gap.entries, 'entry', 'entries')}{back}. {waits}"
     return line.rstrip()
 
 

@@ -120,7 +120,7 @@ def test_what_is_stored_stays_unless_replacing_is_asked_for(tank: Tank) -> None:
     found = tank.check(data)
     tally = Tally.of(found["tally"])
     assert (tally.new, tally.same, tally.differing) == (1, 0, 1)
-    assert "the stored ones stay as they are" in " ".join(warnings(found, tank.device, NOW))
+    assert "what is stored stays as it is" in " ".join(warnings(found, tank.device, NOW))
     kept = tank.imported(data).report
     assert kept["Stored with another value"] == "1, left as they were"
     assert tank.values("level_cm") == [2.0]
