@@ -165,7 +165,7 @@ def poll_everything(flow: Flow, redis_url: str) -> None:
             flow.heard.append(message)
     outcomes = dict(PollLog.objects.values_list("source__thingspeakchannel__channel_id", "outcome"))
     assert outcomes == {
-        **OUTCOMES, KEYLESS: "ok", BROKEN: "credential", UNREADABLE: "ours", NO_HOST: "connect",
+        **OUTCOMES, KEYLESS: "ok", BROKEN: "credential", UNREADABLE: "ours", NO_HOST: "name",
     }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from ingestion.models import Gap
 from ingestion.models.gap import UNREAD, GapReason, GapState
@@ -18,17 +19,20 @@ from ingestion.observe.forecast import Backlog
 
 @dataclass(frozen=True, slots=True)
 class GapsOfAccount:
-    """Gaps that are not closed: how many in all, those with the most to tell, and the debt.
-
-    `lost`: entry numbers that the source does not give, however often it is asked.
-    """
+    """Gaps that are not closed: how many in all, those with the most to tell, and the debt."""
 
     backlog: Backlog
     lines: tuple[Line, ...] = ()
-    lost: int = 0
 
 
 NO_GAPS = GapsOfAccount(Backlog())
+
+
+def lost_entries() -> Coalesce:
+    """Entry numbers that an account's sources do not give: a column for a query of accounts."""
+    lost = Gap.objects.filter(source__connection=OuterRef("pk"), state=GapState.LOST)
+    by_account = lost.order_by().values("source__connection").annotate(n=Sum("missing"))
+    return Coalesce(Subquery(by_account.values("n")), 0)
 
 
 _COLUMNS = (
@@ -37,26 +41,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def gaps_by_account() -> dict[int, GapsOfAccount]:
-    """Gaps of all accounts: those that are not closed, and what is lost. Two queries."""
-    unread, lost = _unread(), _lost()
-    return {
-        account: _gaps(unread.get(account, ()), lost.get(account, 0))
-        for account in {*unread, *lost}
-    }
-
-
-def _lost() -> dict[int, int]:
-    rows = (
-        Gap.objects.filter(state=GapState.LOST, missing__gt=0)
-        .order_by()
-        .values_list("source__connection")
-        .annotate(n=Sum("missing"))
-    )
-    return dict(rows)
-
-
-def _unread() -> Mapping[int, Sequence[Mapping[str, Any]]]:
+def open_gaps() -> dict[int, GapsOfAccount]:
+    """Gaps of all accounts that are not closed. One query."""
     rows = (
         Gap.objects.filter(state__in=UNREAD)
         .order_by("found_at")
@@ -65,14 +51,14 @@ def _unread() -> Mapping[int, Sequence[Mapping[str, Any]]]:
     by_account: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_account[row["source__connection"]].append(row)
-    return by_account
+    return {account: _gaps(of_account) for account, of_account in by_account.items()}
 
 
-def _gaps(rows: Sequence[Mapping[str, Any]], lost: int) -> GapsOfAccount:
+def _gaps(rows: Sequence[Mapping[str, Any]]) -> GapsOfAccount:
     pages = [_pages(row) for row in rows]
     known = [one for one in pages if one is not None]
     backlog = Backlog(gaps=len(rows), pages=sum(known), unknown=len(rows) - len(known))
-    return GapsOfAccount(backlog, tuple(_gap_line(row) for row in rows[:MOST_ROWS]), lost)
+    return GapsOfAccount(backlog, tuple(_gap_line(row) for row in rows[:MOST_ROWS]))
 
 
 def _pages(row: Mapping[str, Any]) -> int | None:

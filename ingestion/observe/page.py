@@ -159,7 +159,7 @@ def _work(seen: Seen) -> list[Tile]:
     waited_s = (seen.at - since).total_seconds() if since else 0.0
     gaps = sum(one.gaps.backlog.gaps for one in seen.accounts)
     pages = sum(one.gaps.backlog.pages for one in seen.accounts)
-    lost = sum(one.gaps.lost for one in seen.accounts)
+    lost = sum(one.lost for one in seen.accounts)
     return [
         Tile(
             "Due now",

@@ -48,7 +48,8 @@ class Moving:
 class Account:
     """All that is known of one account. `minutes` are the last 60, oldest first.
 
-    `gate` and `explained`, which is the same in words, are None while Redis does not answer.
+    `lost`: entry numbers that its sources do not give, however often they are asked. `gate` and
+    `explained`, which is the same in words, are None while Redis does not answer.
     """
 
     pk: int
@@ -72,6 +73,7 @@ class Account:
     explained: Explanation | None
     outages: tuple[Outage, ...]
     gaps: debts.GapsOfAccount
+    lost: int
     failing: tuple[facts.Line, ...]
     events: tuple[facts.Line, ...]
     rejections: tuple[tuple[str, int], ...]
@@ -98,9 +100,11 @@ class Now:
 
 
 def look(now: datetime, gate: Gate) -> Now:
-    """Collect everything. At most fifteen queries, however many accounts and sources."""
-    connections = list(Connection.objects.select_related("community").order_by("name"))
-    found = _Found.collect(connections, now, gate)
+    """Collect everything. At most fourteen queries, however many accounts and sources."""
+    accounts = Connection.objects.select_related("community").order_by("name")
+    connections = list(accounts.annotate(lost=debts.lost_entries()))
+    lost = {one.pk: one.lost for one in connections}  # type: ignore[attr-defined]  # annotated
+    found = _Found.collect(connections, lost, now, gate)
     return Now(
         at=now,
         moving=moving(),
@@ -135,13 +139,16 @@ class _Found:
     failures: Mapping[int, facts.Failures]
     troubles: facts.Troubles
     gaps: Mapping[int, debts.GapsOfAccount]
+    lost: Mapping[int, int]
     rejections: Mapping[int, Sequence[tuple[str, int]]]
     events: Mapping[int, Sequence[facts.Line]]
     gates: Mapping[int, Snapshot]
     slacks: Mapping[int, int]
 
     @classmethod
-    def collect(cls, connections: Sequence[Connection], now: datetime, gate: Gate) -> _Found:
+    def collect(
+        cls, connections: Sequence[Connection], lost: Mapping[int, int], now: datetime, gate: Gate
+    ) -> _Found:
         groups = facts.groups_by_account(now)
         requests = ledger(now, {one.pk: one.rate_window_s for one in connections})
         success = {
@@ -156,7 +163,8 @@ class _Found:
             minutes=_by_minute(requests, now),
             failures=facts.failures_in_a_row(success, requests.day, now),
             troubles=facts.troubles(now),
-            gaps=debts.gaps_by_account(),
+            gaps=debts.open_gaps(),
+            lost=lost,
             rejections=facts.rejections(now),
             events=facts.events(now),
             gates=facts.gates(connections, gate),
@@ -201,6 +209,7 @@ class _Found:
             explained=explain(gate, rate, route.breaker, self.now) if gate else None,
             outages=tuple(self.troubles.outages.get(row.pk, ())),
             gaps=gaps,
+            lost=self.lost[row.pk],
             failing=tuple(self.troubles.failing.get(row.pk, ())),
             events=tuple(self.events.get(row.pk, ())),
             rejections=tuple(self.rejections.get(row.pk, ())),

@@ -150,7 +150,7 @@ def _circuit(facts: Facts, now: datetime) -> Issue | None:
     }[gate.circuit]
     opened = plural(gate.times_opened, "time")
     what = facts.outage_words or "The provider does not answer."
-    text = f"{what} {does} The breaker opened {opened} in a row."
+    text = f"{what} The breaker opened {opened} in a row. {does}"
     return Issue(Code.CIRCUIT_OPEN, text, facts.outage_since or facts.failing_since)
 
 

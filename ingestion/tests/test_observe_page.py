@@ -41,7 +41,7 @@ from ingestion.tests import stack as network
 
 PAGE = "/admin/ingestion/status/"
 PATHS = (PAGE, f"{PAGE}now/", f"{PAGE}levels/", f"{PAGE}levels.csv", f"{PAGE}outages.csv")
-MOST_QUERIES = 17
+MOST_QUERIES = 16
 
 
 @pytest.fixture
