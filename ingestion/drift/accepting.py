@@ -21,4 +21,8 @@ def accept_field_names(source: Source, now: datetime, by: User | None = None) ->
     pauses = MappingPause.objects.filter(
         source=source, resolved_at=None, until=None, kind__in=fixes
     ).order_by("mapping__field")
-    return [apply(Decision(fixes[PauseKind(one.kind)], one, by, now)) for one in pauses]
+    return [
+        apply(Decision(fixes[PauseKind(one.kind)], one, by, now))
+        for one in pauses
+        if pauses.filter(pk=one.pk).exists()  # not settled with another mapping of its field
+    ]

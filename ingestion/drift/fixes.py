@@ -126,12 +126,18 @@ def _lock(pause: MappingPause) -> MappingPause:
 
 
 def _accept_name(decision: Decision, rows: WaitingRows) -> str:
-    mapping, name = decision.pause.mapping, decision.pause.evidence["now"]
-    was, mapping.remote_label = mapping.remote_label, name
-    mapping.save()
-    _resolve(decision, [decision.pause], Resolution.RENAMED)
-    _store(decision, decision.pause, f"The name of {mapping.field} was accepted.")
-    return f"{mapping.field}: the name “{name}” was accepted instead of “{was}”."
+    """Of the field: one that feeds a level and a volume is asked about once."""
+    field, name = decision.pause.mapping.field, decision.pause.evidence["now"]
+    was = decision.pause.mapping.remote_label
+    named = _open(decision.pause).filter(mapping__field=field, kind__in=BY_NAME, until=None)
+    together = [one for one in named if one.evidence["now"] == name] or [decision.pause]
+    for one in together:
+        one.mapping.remote_label = name
+        one.mapping.save()
+    _resolve(decision, together, Resolution.RENAMED)
+    earliest = min(together, key=lambda one: one.since)
+    _store(decision, earliest, f"The name of {field} was accepted.")
+    return f"{field}: the name “{name}” was accepted instead of “{was}”."
 
 
 def _go_on(decision: Decision, rows: WaitingRows) -> str:

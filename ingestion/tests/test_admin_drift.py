@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from devices.models import Job, Role, ThingSpeakChannel
+from devices.models import FieldMapping, Job, Metric, Role, ThingSpeakChannel
 from devices.tests.scene import browser, person
 from ingestion.enrolment import new_state
 from ingestion.models import MappingPause, PauseKind, Resolution, SourceEvent
@@ -218,6 +218,31 @@ def test_new_names_of_many_channels_are_accepted_from_the_list(
     assert "“Tank level” was accepted instead of “Level”" in answer.content.decode()
     scene.mapping.refresh_from_db()
     assert scene.mapping.remote_label == "Tank level"
+
+
+@pytest.mark.parametrize("where", ["page", "list"])
+def test_a_new_name_of_a_field_that_feeds_two_metrics_is_accepted_once(
+    scene: Scene, client: Client, where: str
+) -> None:
+    MappingPause.objects.all().delete()
+    metric = Metric.objects.create(device=scene.mapping.metric.device, name="volume", label="V")
+    volume = FieldMapping.objects.create(source=scene.channel, field="field1", metric=metric)
+    renamed = {"was": "Level", "now": "Tank level", "moved_to": ""}
+    first = pause(scene, PauseKind.RENAMED, renamed)
+    MappingPause.objects.create(
+        mapping=volume, source=scene.channel, kind=PauseKind.RENAMED, since=scene.at(2),
+        found_at=START, text="The source's field1 changed.", evidence=renamed,
+    )  # fmt: skip
+    if where == "page":
+        address = reverse("admin:devices_thingspeakchannel_decide", args=[scene.channel.pk])
+        client.post(address, {"decide": f"{first.pk}:accept_name"}, follow=True)
+    else:
+        address = reverse("admin:devices_thingspeakchannel_changelist")
+        data = {"action": "accept_names", "_selected_action": [scene.channel.pk]}
+        assert client.post(address, data, follow=True).status_code == 200
+    assert not MappingPause.objects.filter(resolved_at=None).exists()
+    names = FieldMapping.objects.values_list("remote_label", flat=True)
+    assert set(names) == {"Tank level"}
 
 
 def test_secrets_glued_into_values_are_masked(scene: Scene, client: Client) -> None:
