@@ -17,7 +17,7 @@ from django.db import transaction
 
 from devices.models import Connection, Device, ThingSpeakChannel
 from ingestion.claims import Claim
-from ingestion.dispatch import AHEAD_S, Dispatched, Queues, dispatch
+from ingestion.dispatch import Dispatched, Queues, dispatch
 from ingestion.enrolment import enrol
 from ingestion.entries import Entry
 from ingestion.gaps import LIVE_LIMIT
@@ -30,8 +30,7 @@ from ingestion.rules import route_of
 from ingestion.sources.base import Fetched
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-# As late as a tick may come without costing a slot: half the work of one a second.
-TICK_S = AHEAD_S
+TICK_S = 1.0
 LATENCY_S = 0.2
 """An answer takes so long."""
 

@@ -58,8 +58,20 @@ def next_due(turn: Turn, now: float, chance: float) -> float:
         return min(turn.due, now) + min(turn.interval_s, backoff) * spread
     else:
         answered = effects.outcome in (Outcome.OK, Outcome.EMPTY)
-        wait = (_locked(turn, now) if answered else None) or turn.interval_s * spread
+        wait = _locked(turn, now) if answered else None
+        if wait is None:
+            wait = turn.interval_s * spread - _served_late_s(turn, now)
     return now + max(wait, turn.provider_wait_s or 0.0)
+
+
+def _served_late_s(turn: Turn, now: float) -> float:
+    """What a poll in time took to be served and answered: the interval runs on meanwhile.
+
+    Else the second of a tick would come on top of every interval. Who was served later than this,
+    because the budget is short or the provider slow, gets its whole interval: nothing is made up.
+    """
+    late = max(0.0, now - turn.due)
+    return late if late <= min(PUNCTUAL_S, turn.interval_s / 2) else 0.0
 
 
 def held_until(turn: Turn, now: float) -> float | None:

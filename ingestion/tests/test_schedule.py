@@ -37,6 +37,17 @@ def test_an_answer_is_followed_by_the_interval_give_or_take(interval: float, cha
     assert interval * (1 - JITTER) - 1e-6 <= wait <= interval * (1 + JITTER) + 1e-6
 
 
+@given(interval=st.floats(5, MONTH_S), late=st.floats(0, 600), chance=st.floats(-1, 1))
+def test_what_a_poll_took_to_be_served_is_not_added_to_its_interval(
+    interval: float, late: float, chance: float
+) -> None:
+    in_time = late <= min(5.0, interval / 2)
+    due = next_due(turn(interval_s=interval, due=NOW - late), NOW, chance)
+    counted_from = NOW - late if in_time else NOW
+    assert abs(due - counted_from - interval) <= interval * JITTER + 1e-6
+    assert due > NOW
+
+
 def test_the_lock_can_be_switched_off() -> None:
     locked = turn(cadence=STEADY, newest=NOW - 2, interval_s=30.0)
     assert next_due(locked, NOW, 1) == NOW + 59
