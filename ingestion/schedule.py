@@ -58,9 +58,8 @@ def next_due(turn: Turn, now: float, chance: float) -> float:
         return min(turn.due, now) + min(turn.interval_s, backoff) * spread
     else:
         answered = effects.outcome in (Outcome.OK, Outcome.EMPTY)
-        wait = _locked(turn, now) if answered else None
-        if wait is None:
-            wait = turn.interval_s * spread - _served_late_s(turn, now)
+        plain = turn.interval_s * spread - _served_late_s(turn, now)
+        wait = (_locked(turn, now) if answered else None) or plain
     return now + max(wait, turn.provider_wait_s or 0.0)
 
 

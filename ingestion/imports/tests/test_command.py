@@ -111,7 +111,10 @@ def test_renamed_columns_and_naive_times_need_a_word(tmp_path: Path) -> None:
     file = tmp_path / "feeds.csv"
     file.write_text("created_at,entry_id,Temp,Hum\n2026-01-01 05:30:00,1,20,30\n")
     where = [str(file), "--source", "4711"]
-    said = report(*where, "--dry-run")
+    out = StringIO()
+    with pytest.raises(CommandError, match="No row can be read as things stand"):
+        call_command("import_channel", *where, "--dry-run", "--json", stdout=out)
+    said = json.loads(out.getvalue())
     assert said["Renamed columns, as they are read"] == {"Temp": "field1", "Hum": "field2"}
     assert "1 time says no time zone" in said["To know or to decide"][0]
     with pytest.raises(CommandError, match="Columns were renamed: Temp, Hum"):
@@ -225,11 +228,15 @@ def test_a_dry_run_of_a_channel_without_mappings_says_so(provider: RunningSimula
 
 
 @pytest.mark.redis
-def test_a_dry_run_of_a_channel_that_nobody_knows_fails(provider: RunningSimulator) -> None:
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_history_of_a_channel_that_nobody_knows_is_not_waited_for(
+    provider: RunningSimulator, more: list[str]
+) -> None:
     channel(4712)
     Connection.objects.update(base_url=provider.url, rate_limit=6000)
     with pytest.raises(CommandError, match=r"Nothing can be imported now.*knows no channel"):
-        run("--api", "--source", "4712", "--dry-run")
+        run("--api", "--source", "4712", *more)
+    assert not Job.objects.exists()
 
 
 @pytest.mark.redis

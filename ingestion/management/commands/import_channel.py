@@ -27,6 +27,9 @@ from ingestion.imports.times import FORMS
 from ingestion.models import Import, ImportWay
 
 SOME_REFUSED = 3
+# What no waiting mends: such a channel is not there, or not to be read with this key.
+OF_THE_CHANNEL = ("channel_id", "read_key")
+NO_ROW = "No row can be read as things stand."
 
 _FORMS = "\n".join(f"    {key:8}{form.label}" for key, form in FORMS.items())
 _HELP = f"""
@@ -105,9 +108,7 @@ class Command(JobCommand):
                         "--column NAME=FIELD, or look at --dry-run and then --accept-columns."
                     )
                 if not found["tally"]["entries"]:
-                    raise UnreadableFile(
-                        " ".join(["No row can be read as things stand.", *warnings(found)])
-                    )
+                    raise UnreadableFile(" ".join([NO_ROW, *warnings(found)]))
                 job = _queue(file.name, raw, channel, choices, found)
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
@@ -139,6 +140,8 @@ class Command(JobCommand):
             },
             options,
         )
+        if not tally.entries:
+            raise UnreadableFile(NO_ROW)
         return tally.refusals
 
     # --- API ----------------------------------------------------------------------------------
@@ -146,7 +149,8 @@ class Command(JobCommand):
     def _api(self, channel: ThingSpeakChannel, options: Mapping[str, Any]) -> int:
         now = timezone.now()
         found = api_job.preview_api(channel, equipment(), now)
-        if options["dry_run"] and not found.answered:
+        wrong = found.verification.where in OF_THE_CHANNEL
+        if not found.answered and (options["dry_run"] or wrong):
             raise CommandError(f"Nothing can be imported now. {found.verification.message}")
         said: dict[str, Any] = {
             "Channel": found.verification.name,
