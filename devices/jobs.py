@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from devices.models.job import UNFINISHED, Job, JobState
+from devices.phrases import shortened
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +155,7 @@ def _step(job: Job, now: datetime) -> Progress:
             total=job.total,
             cursor=job.cursor,
             report=job.report,
-            message=progress.message[:500],
+            message=shortened(progress.message),
             failures=0,
             state=JobState.DONE if progress.finished else JobState.RUNNING,
             finished_at=now if progress.finished else None,
@@ -170,7 +171,7 @@ def _held(job: Job) -> Any:
 
 
 def _end(job: Job, state: JobState, message: str, now: datetime) -> None:
-    _held(job).update(state=state, message=message[:500], finished_at=now, lease_until=None)
+    _held(job).update(state=state, message=shortened(message), finished_at=now, lease_until=None)
 
 
 def _count_failure(job: Job, now: datetime) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from devices.models import Source
+from devices.phrases import shortened
 from ingestion.entries import Refusal
 from ingestion.models import Rejection
 
@@ -49,7 +50,7 @@ def _rows(source: int, refusals: Sequence[Refusal], now: datetime) -> Iterator[R
             sequence=refusal.sequence,
             field=refusal.field or "",
             reason=refusal.reason,
-            detail=refusal.detail[:500],
+            detail=shortened(refusal.detail),
             raw=refusal.raw,
             fingerprint=hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest(),
         )

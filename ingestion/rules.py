@@ -59,16 +59,15 @@ def _as_stored(source: Source) -> Rules:
 def _all_rules(source: Source, waits: Waiting) -> Rules:
     usable: list[FieldRule] = []
     failing: list[Problem] = []
-    paused: list[Problem] = []
-    for mapping in source.mappings.all():
-        if not mapping.enabled:
-            continue
-        paused += [Problem(SourceState.SCHEMA_CHANGED, text) for text in waits.reasons(mapping)]
+    enabled = [mapping for mapping in source.mappings.all() if mapping.enabled]
+    for mapping in enabled:
         try:
             usable += _rules(mapping, source, waits)
         except ValueError as error:
             failing.append(Problem(SourceState.FAILING, f"Field {mapping.field}: {error}"))
     # What fails comes first: the time it lasted is read again when it is mended.
+    changed = waits.told(enabled)
+    paused = [Problem(SourceState.SCHEMA_CHANGED, changed)] if changed else []
     return Rules(tuple(usable), (*failing, *paused))
 
 

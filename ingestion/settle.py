@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from devices.models import Source
+from devices.phrases import shortened
 from ingestion import gaps, rhythm, trouble
 from ingestion.bulk import insert_rows, update_rows
 from ingestion.models import Lane, PollLog, PollState
@@ -127,7 +128,7 @@ def _row(state: PollState, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message(asked: Asked, problems: Sequence[Problem]) -> str:
-    return (" ".join(one.text for one in problems) or asked.message)[:500]
+    return shortened(" ".join(one.text for one in problems) or asked.message)
 
 
 def log_row(
@@ -144,7 +145,7 @@ def log_row(
         "entries": ingested.entries if ingested else 0,
         "readings": ingested.written.new_values if ingested else 0,
         "refused": ingested.refused if ingested else 0,
-        "message": "" if asked.outcome is Outcome.OK else asked.message[:500],
+        "message": "" if asked.outcome is Outcome.OK else shortened(asked.message),
     }
 
 

@@ -13,6 +13,7 @@ from devices.alerts.models import Kind as Kinds
 from devices.alerts.state import SourceState, late_after
 from devices.alerts.watch import Trouble, key_of, open_alert, resolve_alert_row
 from devices.models import Connection, Metric, Source
+from devices.phrases import shortened
 from devices.readings.store import get_store
 from ingestion import gaps
 from ingestion.blame import FAULTS, Failure, came, fails_alone, last_failure
@@ -176,15 +177,15 @@ class _Alerts:
 
     def open(self, trouble: Trouble, reason: str, text: str) -> None:
         """Open an alert, or bring the text of an open one up to date."""
-        known = self._open.get(trouble.key)
-        if known is not None and (known.reason, known.text) == (reason, text[:500]):
+        known, text = self._open.get(trouble.key), shortened(text)
+        if known is not None and (known.reason, known.text) == (reason, text):
             return
         alert = open_alert(trouble, reason, text, self._now)
         if alert is not None:
             self._open[trouble.key] = alert
             tell_alert(alert)
         elif known is not None:
-            known.reason, known.text = reason, text[:500]
+            known.reason, known.text = reason, text
 
     def resolve(self, key: str) -> list[Alert]:
         """Resolve an open alert; those resolved (one at most)."""

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from devices.alerts.models import Alert, Kind, Severity
 from devices.models import Connection, Device, Source
+from devices.phrases import shortened
 
 
 def key_of(kind: Kind, subject: int) -> str:
@@ -53,9 +54,10 @@ def open_alert(trouble: Trouble, reason: str, text: str, now: datetime) -> Alert
 
     Two workers may notice the same trouble at once: the database keeps one of the two rows.
     """
+    text = shortened(text)
     known = Alert.objects.open().filter(key=trouble.key)
     if known.exists():
-        known.exclude(text=text[:500], reason=reason).update(text=text[:500], reason=reason)
+        known.exclude(text=text, reason=reason).update(text=text, reason=reason)
         return None
     community = trouble.device.community if trouble.device else None
     if community is None and trouble.connection is not None:
@@ -71,7 +73,7 @@ def open_alert(trouble: Trouble, reason: str, text: str, now: datetime) -> Alert
                 source=trouble.source,
                 connection=trouble.connection,
                 reason=reason,
-                text=text[:500],
+                text=text,
                 opened_at=now,
             )
     except IntegrityError:

@@ -11,6 +11,7 @@ from copy import copy
 from datetime import datetime, timedelta
 
 from devices.models import FieldMapping, Source
+from devices.phrases import shortened
 from ingestion.derived import derived
 from ingestion.drift import naming, passing, telling
 from ingestion.drift.answer import INSTANT, Answer
@@ -108,7 +109,7 @@ def _pause(one: Watched, suspicion: Suspicion, answer: Answer, findings: Finding
             kind=kind,
             since=_since(suspicion, answer),
             found_at=answer.now,
-            text=telling.values_changed(mapping, suspicion)[:500],
+            text=shortened(telling.values_changed(mapping, suspicion)),
             evidence={
                 **from_suspicion(suspicion),
                 "usual": list(one.watch.fingerprint.usual),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from devices.models import FieldMapping
+from devices.phrases import shortened
 from ingestion.drift.waiting import Waiting
 from ingestion.models import EventKind, FieldProfile, MappingPause, PauseKind, SourceEvent
 
@@ -42,7 +43,7 @@ class Findings:
     def tell(self, pause: MappingPause, text: str, at: datetime) -> None:
         """Enter an event about a pause."""
         kind = EVENTS[PauseKind(pause.kind)]
-        self.events.append(SourceEvent(source=pause.source, at=at, kind=kind, text=text[:500]))
+        self.events.append(SourceEvent(source=pause.source, at=at, kind=kind, text=shortened(text)))
 
 
 def add_pause(pause: MappingPause, findings: Findings) -> None:

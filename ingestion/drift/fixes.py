@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from devices.models import FieldMapping, Source
+from devices.phrases import shortened
 from ingestion import recalculation
 from ingestion.dispatch import poll_now
 from ingestion.drift import profiles
@@ -108,7 +109,7 @@ def apply(decision: Decision) -> str:
         source=locked.source,
         at=decision.now,
         kind=EventKind.SCHEMA_ACCEPTED,
-        text=done[:500],
+        text=shortened(done),
         by=decision.by,
     )
     poll_now([locked.source_id], decision.now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from devices.models import FieldMapping
+from devices.phrases import shortened
 from ingestion.drift import telling
 from ingestion.drift.answer import INSTANT, Answer
 from ingestion.drift.fields import last_number
@@ -54,7 +55,7 @@ def _pause(mapping: FieldMapping, change: LabelChange, answer: Answer) -> Mappin
         kind=PauseKind(change.fate.value),
         since=BEGINNING if cursor is None else cursor + INSTANT,
         found_at=answer.now,
-        text=telling.name_changed(mapping, change)[:500],
+        text=shortened(telling.name_changed(mapping, change)),
         evidence={**_evidence(mapping, change), "anchor": last_number(mapping.field, answer)},
     )
 
@@ -83,7 +84,7 @@ def _follow(
     evidence = {**pause.evidence, **_evidence(pause.mapping, change)}
     if evidence != pause.evidence:
         pause.kind, pause.evidence = PauseKind(change.fate.value), evidence
-        pause.text = telling.name_changed(pause.mapping, change)[:500]
+        pause.text = shortened(telling.name_changed(pause.mapping, change))
         findings.changed.append(pause)
 
 

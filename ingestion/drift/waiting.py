@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 from django.db.models import Prefetch
 
 from devices.models import FieldMapping, Source
+from devices.phrases import both
 from ingestion.derived import derived
 from ingestion.models import FormerField, MappingPause, Resolution
 from ingestion.normalise import Stretch
 
 _ADVICE = (
-    "Nothing is stored for {metric} until somebody has looked: open the channel's page and press "
+    "Nothing is stored for {metrics} until somebody has looked: open the channel's page and press "
     "the button that fits. What arrives meanwhile is kept and stored afterwards."
 )
 
@@ -33,14 +34,18 @@ class Waiting:
         """As it is stored, the same object for a source that is kept; reads what is not there."""
         return _stored(source)
 
-    def reasons(self, mapping: FieldMapping) -> list[str]:
-        """Why the mapping stores nothing at present, in words, and what to do."""
-        advice = _ADVICE.format(metric=mapping.metric.label)
-        return [
-            f"{one.text} {advice}"
+    def told(self, mappings: Iterable[FieldMapping]) -> str:
+        """Why mappings store nothing at present, in words, and what to do; empty when all do."""
+        held = [
+            (mapping.metric.label, one.text)
+            for mapping in mappings
             for one in self.pauses
             if one.mapping_id == mapping.pk and one.holds
         ]
+        if not held:
+            return ""
+        labels = list(dict.fromkeys(label for label, _ in held))
+        return " ".join([*(text for _, text in held), _ADVICE.format(metrics=both(labels))])
 
     def stretches(self, mapping: FieldMapping, field: str) -> Iterator[Stretch]:
         """When entries of a field wait instead of being stored through the mapping."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from devices.phrases import shortened
 from ingestion.claiming import PAGE_LEASE
 from ingestion.claims import Claim, LeaseLost
 from ingestion.gaps import holes, record
@@ -101,7 +102,7 @@ def _becomes(lost: Gap) -> dict[str, Any]:
 
 def _after_failure(gap: Gap, message: str, kind: Kind | None, now: datetime) -> dict[str, Any]:
     size = smaller(gap.page_size, kind) if kind else gap.page_size
-    changes: dict[str, Any] = {"message": message[:500], "page_size": size}
+    changes: dict[str, Any] = {"message": shortened(message), "page_size": size}
     if kind in _NOT_ASKED:
         return {**changes, "next_try_at": now + RETRY_AFTER}
     wait = min(RETRY_AFTER * 2 ** min(gap.failures, 10), LONGEST_RETRY)

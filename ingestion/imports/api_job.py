@@ -43,7 +43,7 @@ LOOK_AGAIN = timedelta(seconds=5)
 _UNREAD = (GapState.OPEN, GapState.FILLING)
 _ASKED = ("device", "connection", "poll_state")
 """What decides whether a source is asked."""
-_TURN = "Waiting for its turn within the request budget; live polls go first."
+_TURN = "A page at a time, as the request budget leaves room; live polls go first."
 
 
 class SwitchedOff(Exception):

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from devices.jobs import JobFailed, Progress
 from devices.models import Job
+from devices.phrases import shortened
 from devices.readings.imports.text import UnreadableFile
 from ingestion import gaps
 from ingestion.imports.checking import findings
@@ -104,7 +105,7 @@ def _finish(imported: Import, job: Job, place: Place, now: datetime) -> None:
         source=imported.source,
         at=now,
         kind=EventKind.IMPORTED,
-        text=sentence(imported.file_name, place.tally)[:500],
+        text=shortened(sentence(imported.file_name, place.tally)),
         by_id=job.created_by_id,
     )
 

@@ -43,7 +43,8 @@ def mapped_fields(
         becomes = _becomes(mapping, source, entries, now)
         span = (ranges or {}).get(mapping.metric.name)
         every = f"; all values: {span}" if span else ""
-        waits = "".join(f" (waits: {reason})" for reason in waiting.reasons(mapping))
+        reason = waiting.told([mapping])
+        waits = f" (waits: {reason})" if reason else ""
         said.append(f"{name} feeds {mapping.metric.label}: {becomes}{every}{waits}")
     return said
 

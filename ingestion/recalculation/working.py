@@ -12,6 +12,7 @@ from django.db import transaction
 
 from devices.jobs import JobFailed, Progress
 from devices.models import Job, Source
+from devices.phrases import shortened
 from devices.readings.samples import Correction, Received, ReceivedRequest, Sample
 from devices.readings.store import get_store
 from ingestion import rejections
@@ -201,7 +202,7 @@ def _conclude(
     """Enter what happened, and have pages with older charts load them anew."""
     text = " ".join([*job.params["why"], *(["Stopped."] if stopped else []), told(report)])
     SourceEvent.objects.create(
-        source=source, at=now, kind=EventKind.RECALCULATED, text=text[:500], by=job.created_by
+        source=source, at=now, kind=EventKind.RECALCULATED, text=shortened(text), by=job.created_by
     )
     if any(report[name] for name in ("changed", "new", "removed")):
         transaction.on_commit(partial(tell_recalculated, source.device), robust=True)

@@ -272,6 +272,8 @@ def test_swapped_fields_are_withheld_and_followed(
     assert (stored(source, "field1"), stored(source, "field2")) == before
     assert len(stored(source, "field3")) == len(received(source))
     assert kinds() == [EventKind.FIELDS_SWAPPED]
+    told = Alert.objects.open().get(source=source.pk).text
+    assert told.count("Nothing is stored for field1 and field2 until somebody has looked") == 1
     done = decide(stack, Fix.FOLLOW)
     assert "field1 is read from field2 instead of field1" in done
     assert not MappingPause.objects.filter(resolved_at=None).exists()  # both sides at once
