@@ -14,9 +14,13 @@ from django.utils.safestring import SafeString
 
 from devices.admin.base import link
 from devices.models import Source
+from devices.phrases import shortened
 from ingestion.admin import words
 from ingestion.admin.strip import completeness_strip
 from ingestion.models import MappingPause, PollState
+
+LINE = 90
+"""Characters of a message in a list; the channel's own page tells all of it."""
 
 
 def with_fields_changed(sources: QuerySet[Any]) -> QuerySet[Any]:
@@ -74,10 +78,11 @@ class PollingColumns:
         return words.due(state.next_poll_at if state else None)
 
     @admin.display(description="last message", ordering="poll_state__last_message")
-    def last_message(self, row: Source) -> str:
-        """What the last poll said."""
+    def last_message(self, row: Source) -> SafeString:
+        """What the last poll said; a long text whole where a pointer rests on it."""
         state = _state(row)
-        return state.last_message if state else ""
+        said = state.last_message if state else ""
+        return format_html('<span title="{}">{}</span>', said, shortened(said, LINE))
 
     @admin.display(description="read up to")
     def cursor(self, row: Source) -> SafeString | str:
