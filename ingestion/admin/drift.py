@@ -50,6 +50,7 @@ class Case:
     """A pause as the page shows it."""
 
     pause: MappingPause
+    field: str
     before: str
     now: Sequence[str]
     count: int
@@ -70,10 +71,10 @@ def cases(source: Source) -> list[Case]:
 
 def _case(pause: MappingPause) -> Case:
     rows = WaitingRows(pause)
-    field = pause.mapping.field
-    texts = [one.fields.get(field) for one in rows.first]
+    texts = [one.fields.get(rows.field) for one in rows.first]
     return Case(
         pause=pause,
+        field=rows.field,
         before=_before(rows),
         now=[shown(text.strip())[:40] for text in texts if text and text.strip()][:SAMPLES],
         count=rows.count,
@@ -103,18 +104,24 @@ def _words(fix: Fix, rows: WaitingRows) -> tuple[str, str]:
             "It still measures the same: what waits is stored as before.",
         )
     if fix is Fix.FOLLOW:
-        return _follow_words(pause)
+        return _follow_words(rows)
     if fix is Fix.CONVERT:
         return _convert_words(rows)
     return _PLAIN[fix]
 
 
-def _follow_words(pause: MappingPause) -> tuple[str, str]:
-    target = target_of(pause)
+def _follow_words(rows: WaitingRows) -> tuple[str, str]:
+    pause, target = rows.pause, target_of(rows.pause)
+    since = f"{rows.begins(rows.read_from(target)):%Y-%m-%d %H:%M:%S} UTC"
+    read = f"{pause.mapping.metric.label} is read from {target} for "
+    if pause.until is not None:
+        return (
+            "The fields were swapped meanwhile: read these rows so",
+            f"{read}these rows alone; what came before and after stays.",
+        )
     return (
         "The fields were swapped: swap the mappings",
-        f"{pause.mapping.metric.label} is read from {target} for entries from "
-        f"{pause.since:%Y-%m-%d %H:%M:%S} UTC on; what was stored before stays.",
+        f"{read}entries from {since} on; what came before stays.",
     )
 
 
@@ -122,7 +129,7 @@ def _convert_words(rows: WaitingRows) -> tuple[str, str]:
     change = rows.change
     if change is None:
         return "Convert", ""
-    since = f"{rows.begins(change):%Y-%m-%d %H:%M:%S} UTC"
+    since = f"{rows.begins(rows.converted(change)):%Y-%m-%d %H:%M:%S} UTC"
     unit = f"The unit is now {change.unit}" if change.unit else meaning(change).capitalize()
     return f"{unit}: convert", f"Entries from {since} on look {meaning(change)}."
 

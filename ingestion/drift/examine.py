@@ -47,9 +47,11 @@ def examine(state: PollState, fetched: Fetched, now: datetime) -> Findings:
     mappings = _enabled(answer.source)
     naming.review(answer, mappings, findings)
     passing.review(answer, findings)
-    busy = {one.mapping_id for one in (*findings.waiting.pauses, *findings.new) if one.holds}
+    pauses = (*findings.waiting.pauses, *findings.new)
+    busy = {one.mapping_id for one in pauses if one.holds or one in findings.named_again}
     free = [one for one in mappings if one.pk not in busy]
-    watched = {} if nothing_unusual(answer, free) else watch_fields(answer, free)
+    past = [one for one in pauses if not one.holds]
+    watched = {} if nothing_unusual(answer, free, past) else watch_fields(answer, free, past)
     for entry in answer.entries if watched else ():
         _take(entry, watched, answer, findings)
     for one in watched.values():

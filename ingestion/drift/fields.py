@@ -16,7 +16,7 @@ from ingestion.drift.sent import Sent, unit_before, units_sent
 from ingestion.drift.stored import from_fingerprint, from_suspicion, to_fingerprint, to_suspicion
 from ingestion.drift.values import Number, Type, what
 from ingestion.drift.watch import CALM, SLACK, Watch
-from ingestion.models import FieldProfile
+from ingestion.models import FieldProfile, MappingPause
 
 EAGER = 200
 """Up to so many numbers, every answer is learned from."""
@@ -84,14 +84,19 @@ class Watched:
         return self.watch.calm != self._calm or now - self.profile.updated_at >= REFRESH
 
 
-def watch_fields(answer: Answer, mappings: Iterable[FieldMapping]) -> dict[str, Watched]:
-    """The fields that feed these mappings, ready for the answer's new entries."""
+def watch_fields(
+    answer: Answer, mappings: Iterable[FieldMapping], past: Sequence[MappingPause]
+) -> dict[str, Watched]:
+    """The fields that feed these mappings, ready for the answer's new entries.
+
+    `past`: pauses that hold no more; what came under one is nothing to compare with.
+    """
     profiles = _profiles(answer.source)
     of_field: dict[str, list[FieldMapping]] = defaultdict(list)
     for mapping in mappings:
         of_field[mapping.field].append(mapping)
     return {
-        field: Watched(field, fed, profiles.get(field), _watch(field, fed[0], answer, profiles))
+        field: Watched(field, fed, profiles.get(field), _watch(fed[0], answer, past))
         for field, fed in of_field.items()
     }
 
@@ -106,33 +111,36 @@ def _units(source: Source) -> dict[int, list[Sent]]:
     return {one.pk: units_sent(one) for one in source.mappings.all()}
 
 
-def _watch(
-    field: str, mapping: FieldMapping, answer: Answer, profiles: dict[str, FieldProfile]
-) -> Watch:
-    profile = profiles.get(field)
+def _watch(mapping: FieldMapping, answer: Answer, past: Sequence[MappingPause]) -> Watch:
+    profile, begun = _profiles(answer.source).get(mapping.field), _just_past(mapping, answer, past)
     known = to_fingerprint(profile.learned) if profile else Fingerprint()
     suspicion = to_suspicion(profile.suspicion) if profile else None
-    last = suspicion.anchor if suspicion else last_number(field, answer)
+    last = suspicion.anchor if suspicion else _last_own_number(mapping, answer, begun)
     last = known.last if last is None else last
     return Watch(
         fingerprint=known,
         changes=changes(unit_before(_units(answer.source)[mapping.pk], answer.now)),
         last=last,
-        apart=_apart(answer),
+        apart=_apart(answer, begun.since if begun else answer.state.cursor_at),
         suspicion=suspicion,
         calm=known.calm,
     )
 
 
-def nothing_unusual(answer: Answer, mappings: Iterable[FieldMapping]) -> bool:
+def nothing_unusual(
+    answer: Answer, mappings: Iterable[FieldMapping], past: Sequence[MappingPause]
+) -> bool:
     """Whether every new value is a small step from the one before it, and nothing is to be learned.
 
     Almost every poll is like that, and costs a look at a few numbers.
     """
     profiles = _profiles(answer.source)
+    of_field = {mapping.field: mapping for mapping in mappings}
     return all(
-        _settled(profiles.get(field), answer.now) and _small_steps(field, profiles[field], answer)
-        for field in {mapping.field for mapping in mappings}
+        _settled(profiles.get(field), answer.now)
+        and not _just_past(mapping, answer, past)
+        and _small_steps(field, profiles[field], answer)
+        for field, mapping in of_field.items()
     )
 
 
@@ -171,10 +179,31 @@ def last_number(field: str, answer: Answer) -> float | None:
     return value.value if isinstance(value, Number) else None
 
 
-def _apart(answer: Answer) -> float:
-    """How many of the source's usual steps lie between the last answer and this one."""
-    cadence, cursor = answer.state.cadence_s, answer.state.cursor_at
-    if not cadence or cursor is None or not answer.entries:
+def _just_past(
+    mapping: FieldMapping, answer: Answer, past: Sequence[MappingPause]
+) -> MappingPause | None:
+    """The pause of a mapping under which the last known entry came."""
+    at = answer.state.cursor_at
+    for one in past:
+        if one.mapping_id == mapping.pk and at is not None and one.governs(at):
+            return one
+    return None
+
+
+def _last_own_number(
+    mapping: FieldMapping, answer: Answer, past: MappingPause | None
+) -> float | None:
+    """The field's newest number before this answer, or before what changed and changed back."""
+    if past is None:
+        return last_number(mapping.field, answer)
+    anchor: float | None = past.evidence.get("anchor")
+    return anchor
+
+
+def _apart(answer: Answer, last_at: datetime | None) -> float:
+    """How many of the source's usual steps lie between the last own number and this answer."""
+    cadence = answer.state.cadence_s
+    if not cadence or last_at is None or not answer.entries:
         return 1.0
-    elapsed = (answer.entries[0].at - cursor).total_seconds()
+    elapsed = (answer.entries[0].at - last_at).total_seconds()
     return min(max(elapsed / cadence, 1.0), FURTHEST)

@@ -25,7 +25,8 @@ class Findings:
     """What came of examining one answer; nothing of it is written yet.
 
     `passed`: pauses that ended by themselves and whose rows are stored without anybody's decision;
-    `back`: pauses whose field has its name again.
+    `named_again`: pauses that end because a field has its name again, and of those
+    `back`: the ones whose rows need no decision if their values never changed.
     `named`: mappings that know no name of their field yet, each with the one that the answer tells;
     `released`: from when on entries held before are to be stored after all (aware UTC).
     """
@@ -36,6 +37,7 @@ class Findings:
     events: list[SourceEvent] = field(default_factory=list)
     profiles: list[FieldProfile] = field(default_factory=list)
     passed: list[MappingPause] = field(default_factory=list)
+    named_again: list[MappingPause] = field(default_factory=list)
     back: list[MappingPause] = field(default_factory=list)
     named: list[tuple[FieldMapping, str]] = field(default_factory=list)
     released: datetime | None = None

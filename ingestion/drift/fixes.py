@@ -15,6 +15,7 @@ from devices.phrases import shortened
 from ingestion import recalculation
 from ingestion.dispatch import poll_now
 from ingestion.drift import profiles
+from ingestion.drift.conversions import Change
 from ingestion.drift.converting import converted
 from ingestion.drift.rows import WaitingRows
 from ingestion.drift.telling import meaning
@@ -55,17 +56,20 @@ class Decision:
     now: datetime
 
 
+UNCHANGED = Change(1.0, 0.0, "")
 BY_NAME = (PauseKind.RENAMED, PauseKind.MOVED, PauseKind.VANISHED)
 
 
 def fitting(pause: MappingPause, rows: WaitingRows) -> list[Fix]:
     """The fixes that fit a pause, likeliest first."""
-    back = pause.until is not None
     found = [fix for fix, fits in _FITS.items() if fits(pause, rows)]
-    if _values_stayed(pause, rows):
+    stayed = _values_stayed(pause, rows)
+    if pause.until is not None:
+        changed = [one for one in found if one in (Fix.CONVERT, Fix.FOLLOW)]
+        either = [Fix.GO_ON, *changed] if stayed else [*changed, Fix.GO_ON]
+        return [*either, Fix.LEAVE_OUT]
+    if stayed:
         found.sort(key=lambda fix: fix is not Fix.ACCEPT_NAME)
-    if back:
-        return [Fix.GO_ON, *(one for one in found if one is Fix.CONVERT), Fix.LEAVE_OUT]
     return [*found, Fix.SWITCH_OFF]
 
 
@@ -171,58 +175,88 @@ def _convert(decision: Decision, rows: WaitingRows) -> str:
     pause, change = decision.pause, rows.change
     if change is None:
         raise CannotFix("The values no longer suggest another unit. Load the page again.")
-    since = rows.begins(change)
-    together = list(_open(pause).filter(mapping__field=pause.mapping.field))
+    since, until = rows.begins(rows.converted(change)), rows.ends(rows.converted(change))
+    alike = _open(pause).filter(mapping__field=pause.mapping.field, until=pause.until)
+    together = list(alike)
     for one in together:
-        version = converted(one.mapping, change, since)
-        if version is None:
-            raise CannotFix(
-                f"{one.mapping} has a calibration that cannot be converted by itself. Enter one "
-                f"for the new numbers, valid from {since:%Y-%m-%d %H:%M:%S} UTC, and choose that "
-                "the values are right."
-            )
-        version.note = f"The unit changed: {meaning(change)}."[:200]
-        version.created_by = decision.by
-        version.save()
-        if one.kind in BY_NAME and one.evidence["now"]:
+        _convert_mapping(one.mapping, change, since, until, decision.by)
+        if pause.holds and one.kind in BY_NAME and one.evidence["now"]:
             one.mapping.remote_label = one.evidence["now"]
             one.mapping.save()
-    profiles.convert(pause.source, pause.mapping.field, change)
+    if pause.holds:
+        profiles.convert(pause.source, pause.mapping.field, change)
     _resolve(decision, together, Resolution.CONVERTED)
     _store(decision, pause, f"The unit of {pause.mapping.field} changed.")
-    at = f"{since:%Y-%m-%d %H:%M:%S}"
-    return f"{pause.mapping.field}: converted from {at} UTC on, {meaning(change)}."
+    return f"{pause.mapping.field}: converted {_stretch(since, until)}, {meaning(change)}."
+
+
+def _convert_mapping(
+    mapping: FieldMapping, change: Change, since: datetime, until: datetime | None, by: User | None
+) -> None:
+    """Have a calibration take the changed numbers, until the unit is what it was again."""
+    versions = [converted(mapping, change, since)]
+    notes = [f"The unit changed: {meaning(change)}."]
+    if until is not None:
+        versions.append(converted(mapping, UNCHANGED, until))
+        notes.append("The unit is what it was again.")
+    for version, note in zip(versions, notes, strict=True):
+        if version is None:
+            raise CannotFix(
+                f"{mapping} has a calibration that cannot be converted by itself. Enter one "
+                f"for the new numbers, valid {_stretch(since, until)}, and choose that "
+                "the values are right."
+            )
+        version.note, version.created_by = note[:200], by
+        version.save()
+
+
+def _stretch(since: datetime, until: datetime | None) -> str:
+    """A stretch of time, for people."""
+    begins = f"from {since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{begins} until {until:%Y-%m-%d %H:%M:%S} UTC" if until else f"{begins} on"
 
 
 def _follow(decision: Decision, rows: WaitingRows) -> str:
     """Let every mapping of the exchange read the field that has its values now."""
     pause = decision.pause
-    moves = _moves(pause)
-    labels = PollState.objects.labels_of(pause.source_id)
-    told = []
+    moves, told = _moves(pause), []
+    other = rows.read_from(target_of(pause))
+    since, until = rows.begins(other), rows.ends(other)
     for mapping, target in moves.items():
+        field = FormerField.objects.field_at(mapping, since)
         FormerField.objects.get_or_create(
-            mapping=mapping, until=pause.since,
-            defaults={"source": pause.source, "field": mapping.field},
-        )  # fmt: skip
-        told.append(f"{mapping.metric.label} is read from {target} instead of {mapping.field}")
-    profiles.exchange(pause.source, {mapping.field: target for mapping, target in moves.items()})
+            mapping=mapping, until=since, defaults={"source": pause.source, "field": field}
+        )
+        told.append(f"{mapping.metric.label} is read from {target} instead of {field}")
+        if until is not None:
+            FormerField.objects.update_or_create(
+                mapping=mapping, until=until,
+                defaults={"source": pause.source, "field": target},
+            )  # fmt: skip
+    if pause.holds:
+        _read_from_now_on(pause.source, moves)
+    moved = [one for one in _open(pause).filter(until=pause.until) if one.mapping in moves]
+    _resolve(decision, moved, Resolution.FOLLOWED)
+    _store(decision, pause, "Its fields were exchanged.")
+    return f"{'; '.join(told)} {_stretch(since, until)}."
+
+
+def _read_from_now_on(source: Source, moves: Mapping[FieldMapping, str]) -> None:
+    """Fields of mappings, with what is known of their values and the names they have now."""
+    labels = PollState.objects.labels_of(source.pk)
+    profiles.exchange(source, {mapping.field: target for mapping, target in moves.items()})
     for mapping, target in moves.items():
         mapping.field = target
         if mapping.remote_label:
             mapping.remote_label = labels.get(target, mapping.remote_label)
         mapping.save()
-    moved = [one for one in _open(pause) if one.mapping in moves]
-    _resolve(decision, moved, Resolution.FOLLOWED)
-    _store(decision, pause, "Its fields were exchanged.")
-    return f"{'; '.join(told)} from {pause.since:%Y-%m-%d %H:%M:%S} UTC on."
 
 
 def _moves(pause: MappingPause) -> dict[FieldMapping, str]:
-    """Which mapping reads which field from now on: all whose names or values went round."""
+    """Which mapping reads which field then: all whose names or values went round."""
     moved = {
         one.mapping: target
-        for one in _open(pause).filter(kind=pause.kind, until=None)
+        for one in _open(pause).filter(kind=pause.kind, until=pause.until)
         if (target := target_of(one))
     }
     if pause.kind == PauseKind.SWAPPED:

@@ -75,7 +75,11 @@ def _follow(
     if change is None:
         newest = answer.entries[-1].at if answer.entries else answer.state.cursor_at
         pause.until = (newest or answer.now) + INSTANT
+        if answer.state.cursor_at is not None:
+            sure = answer.state.cursor_at + INSTANT
+            pause.evidence = {**pause.evidence, "back_after": sure.isoformat()}
         findings.changed.append(pause)
+        findings.named_again.append(pause)
         if pause.kind != PauseKind.MOVED:  # then the values may have been another field's
             findings.back.append(pause)
         tell = telling.field_corrected if _corrected(pause) else telling.name_back

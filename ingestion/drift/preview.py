@@ -33,7 +33,11 @@ def lines(fix: Fix, rows: WaitingRows) -> list[Line]:
     if rule is None:
         return []
     unit = rows.pause.mapping.metric.unit
-    return [_line(one, rule, unit) for one in _telling(rows.first, rule.field)]
+    entries = rows.first
+    if fix is Fix.FOLLOW:  # those before it begins stay what they are
+        since = rows.begins(rows.read_from(rule.field))
+        entries = [one for one in entries if one.at >= since]
+    return [_line(one, rule, unit) for one in _telling(entries, rule.field)]
 
 
 def _telling(entries: Sequence[Received], field: str) -> list[Received]:
@@ -44,7 +48,7 @@ def _telling(entries: Sequence[Received], field: str) -> list[Received]:
 def _rule(fix: Fix, rows: WaitingRows) -> FieldRule | None:
     mapping = rows.pause.mapping
     try:
-        rule = mapping_rule(mapping, rows.pause.source)
+        rule = replace(mapping_rule(mapping, rows.pause.source), field=rows.field)
     except ValueError:
         return None
     if fix is Fix.FOLLOW:
@@ -56,7 +60,7 @@ def _rule(fix: Fix, rows: WaitingRows) -> FieldRule | None:
 
 def _converted(rule: FieldRule, mapping: FieldMapping, rows: WaitingRows) -> FieldRule | None:
     change = rows.change
-    version = converted(mapping, change, rows.begins(change)) if change else None
+    version = converted(mapping, change, rows.begins(rows.converted(change))) if change else None
     if version is None:
         return None
     since = (version.valid_from, calibrated_rule(rule, version))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 from devices.access import ScopedQuerySet
@@ -12,6 +14,11 @@ class FormerFieldQuerySet(ScopedQuerySet["FormerField"]):
     """Former fields, scoped by community."""
 
     community_path = "source__device__community"
+
+    def field_at(self, mapping: FieldMapping, at: datetime) -> str:
+        """The field that a mapping reads for entries of a time (aware UTC)."""
+        later = self.filter(mapping=mapping, until__gt=at).order_by("until").first()
+        return mapping.field if later is None else later.field
 
 
 class FormerField(models.Model):

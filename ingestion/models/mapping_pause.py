@@ -96,3 +96,7 @@ class MappingPause(models.Model):
     def stretch(self) -> tuple[datetime, datetime | None]:
         """From when until when entries wait."""
         return self.since, self.until
+
+    def governs(self, at: datetime) -> bool:
+        """Whether an entry of a time (aware UTC) waits, or waited, because of it."""
+        return self.since <= at and (self.until is None or at < self.until)

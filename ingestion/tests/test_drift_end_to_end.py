@@ -343,27 +343,6 @@ def test_a_field_that_comes_back_is_stored_by_itself(
     assert stored(source, "field1") == truth(stack, source, "field1")
 
 
-def test_fields_swapped_and_swapped_back_wait_for_somebody(
-    stack: Stack, source: ThingSpeakChannel
-) -> None:
-    fault = stack.simulator.fault("swap", channel=TANK, first=1, second=2)
-    polls(stack, 4)
-    stack.simulator.control(f"faults/{fault}", "DELETE")
-    polls(stack, 4)
-    assert not Alert.objects.open().exists()
-    waiting = MappingPause.objects.filter(resolved_at=None)
-    assert waiting.count() == 2
-    right = truth(stack, source, "field1")
-    assert right.items() >= stored(source, "field1").items()  # only what is right
-    assert 0 < len(right) - len(stored(source, "field1")) < 25
-    pause = waiting.get(mapping__field="field1")
-    assert fitting(pause, WaitingRows(pause)) == [Fix.GO_ON, Fix.LEAVE_OUT]
-    decide(stack, Fix.LEAVE_OUT, mapping__field="field1")
-    recalculation.request(source, None, None, None, "Everything.", stack.at)
-    stack.work()
-    assert right.items() >= stored(source, "field1").items()  # for good
-
-
 def test_a_jump_that_is_none_is_stored_late_but_whole(
     stack: Stack, source: ThingSpeakChannel
 ) -> None:
