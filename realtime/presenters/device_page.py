@@ -29,6 +29,7 @@ from realtime.presenters.rows import (
     EntryRow,
     LastEntry,
     Live,
+    Made,
     MetricValue,
     SourceView,
 )
@@ -115,29 +116,28 @@ def _last_entry(seen: SeenDevice, details: Mapping[int, SourceDetail]) -> LastEn
     if not received:
         return None
     source, entry = max(received, key=lambda pair: (pair[1].at, pair[0]))
-    mapped = {one.field: one.metric_id for one in FieldMapping.objects.filter(source=source)}
     known = {metric.pk: (metric, reading) for metric, reading in seen.latest}
-    names = list(dict.fromkeys([*entry.fields, *mapped]))
-    rows = [_entry_row(name, entry, known.get(mapped.get(name, 0))) for name in names]
+    made: dict[str, list[Made]] = {name: [] for name in entry.fields}
+    for mapping in FieldMapping.objects.filter(source=source).order_by("pk"):
+        of_field = made.setdefault(mapping.field, [])
+        if mapping.metric_id in known:
+            of_field.append(_made(entry, *known[mapping.metric_id]))
+    rows = [
+        EntryRow(
+            field=name,
+            label=entry.labels.get(name, ""),
+            raw=entry.fields.get(name),
+            made=of_field,
+            refusal=entry.refusals.get(name, ""),
+        )
+        for name, of_field in made.items()
+    ]
     return LastEntry(entry.at, entry.sequence, entry.received_at, rows)
 
 
-def _entry_row(name: str, entry: Entry, mapped: tuple[Metric, Reading | None] | None) -> EntryRow:
-    metric, reading = mapped or (None, None)
-    # An older reading is not what became of this entry.
-    if reading is not None and (reading.at, reading.sequence) != (entry.at, entry.sequence):
-        reading = None
-    text = (
-        value_text(reading.value, metric.data_type, shown_decimals(metric))
-        if metric is not None and reading is not None
-        else None
-    )
-    return EntryRow(
-        field=name,
-        label=entry.labels.get(name, ""),
-        raw=entry.fields.get(name),
-        metric_label=metric.label if metric else "",
-        text=text,
-        unit=metric.unit if metric else "",
-        refusal=entry.refusals.get(name, ""),
-    )
+def _made(entry: Entry, metric: Metric, reading: Reading | None) -> Made:
+    """What a metric got of an entry; an older reading is not what became of it."""
+    text = None
+    if reading is not None and (reading.at, reading.sequence) == (entry.at, entry.sequence):
+        text = value_text(reading.value, metric.data_type, shown_decimals(metric))
+    return Made(metric.label, text, metric.unit)

@@ -189,15 +189,22 @@ class SourceView:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a metric that a field feeds got of it; `text` is None when nothing."""
+
+    label: str
+    text: str | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One field as received, beside what became of it; `text` is None when nothing did."""
+    """One field as received, beside what became of it: a level may make a volume too."""
 
     field: str
     label: str
     raw: str | None
-    metric_label: str
-    text: str | None
-    unit: str
+    made: Sequence[Made]
     refusal: str
 
 

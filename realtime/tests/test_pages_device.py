@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from devices.alerts.watch import Trouble, open_alert
 from devices.models import Community, Connection, Device, FieldMapping, Metric
-from realtime.presenters.rows import DevicePage, MetricValue
+from realtime.presenters.rows import DevicePage, Made, MetricValue
 from realtime.tests import network
 from realtime.tests.valkey import Valkey
 from realtime.way_in import Entry, Polling, Refused, SourceDetail, register
@@ -233,9 +233,11 @@ def test_the_last_entry_stands_beside_what_became_of_it(
     level = network.metric(tank)
     flow = network.metric(tank, "flow_l_per_min", label="Flow", unit="L/min")
     old = network.metric(tank, "battery_v", label="Battery", unit="V")
-    for name, metric in (("field1", level), ("field2", flow), ("field4", old)):
+    volume = network.metric(tank, "volume_l", label="Volume", unit="L")
+    fed = (("field1", level), ("field2", flow), ("field4", old), ("field1", volume))
+    for name, metric in fed:
         FieldMapping.objects.create(source=channel, field=name, metric=metric)
-    at = network.say(tank, {level: 182.4}, sequence=17)
+    at = network.say(tank, {level: 182.4, volume: 5731.0}, sequence=17)
     network.say(tank, {old: 3.3}, age_s=900, sequence=4)
     entry = Entry(
         at,
@@ -245,19 +247,22 @@ def test_the_last_entry_stands_beside_what_became_of_it(
         refusals={"field2": "“abc” is not a number."},
     )
     ingestion.detail = {channel.pk: SourceDetail("channel 1", None, entry)}
-    shown = member.get(tank.get_absolute_url()).context["entry"]
+    page = member.get(tank.get_absolute_url())
+    shown = page.context["entry"]
     assert (shown.at, shown.sequence) == (at, 17)
     rows = {row.field: row for row in shown.rows}
-    assert (rows["field1"].raw, rows["field1"].text, rows["field1"].unit) == (
-        "182.40",
-        "182.4",
-        "cm",
-    )
+    assert rows["field1"].raw == "182.40"
+    assert list(rows["field1"].made) == [
+        Made(level.label, "182.4", "cm"), Made("Volume", "5731.0", "L"),
+    ]  # fmt: skip
     assert rows["field1"].label == "Water Level (cm)"
     assert rows["field2"].refusal == "“abc” is not a number."
-    assert (rows["field3"].metric_label, rows["field3"].text) == ("", None)
+    assert not rows["field3"].made
     # An older value is not what became of this entry.
-    assert (rows["field4"].metric_label, rows["field4"].text) == ("Battery", None)
+    assert list(rows["field4"].made) == [Made("Battery", None, "V")]
+    text = page.content.decode()
+    assert "no value for Battery" in text
+    assert "no value for Flow" not in text  # it was refused, and says why
 
 
 def test_refused_values_are_counted_for_staff(
