@@ -16,7 +16,7 @@ from celery.signals import (
     worker_ready,
     worker_shutdown,
 )
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from telemetry_site.garbage import leave_alone_what_is_here
 
@@ -30,6 +30,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["ingestion"])
 # Celery would open a new session with the database for each task: 8 ms for a batch of polls.
 app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
+SESSION_S = 60
+"""A worker keeps a session with the database for so long; then it opens another."""
 
 
 @task_prerun.connect
@@ -38,6 +40,13 @@ def keep_sound_sessions(sender: Any, **_: Any) -> None:
     """Leave a session that is too old or broken, as Django does between two requests."""
     if not sender.request.is_eager:
         close_old_connections()
+
+
+@worker_init.connect
+def keep_sessions(**_: Any) -> None:
+    """Children of a worker are few and stay: each keeps its session from task to task."""
+    if connection.vendor == "postgresql":
+        connection.settings_dict["CONN_MAX_AGE"] = SESSION_S
 
 
 @worker_init.connect

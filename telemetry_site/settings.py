@@ -161,7 +161,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         ),
     }
 else:
-    _database.setdefault("CONN_MAX_AGE", 60)
+    # A thread of the web process lives for one request: a session that it kept would stay open
+    # until somebody collects the garbage. Workers keep theirs (telemetry_site.celery).
+    _database["CONN_MAX_AGE"] = 0
     _database["CONN_HEALTH_CHECKS"] = True
     # What readings are stored with is planned once, not for each batch.
     _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-import psycopg
 import pytest
+
+from telemetry_site.tests.databases import new_database
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 
@@ -37,17 +36,6 @@ get_store().write([Sample(tank.pk, start + timedelta(hours=n), n, {level.pk: n /
                    for n in range(100)])
 get_store().roll_up(start + timedelta(days=30))
 """
-
-
-@contextmanager
-def new_database(server: str) -> Iterator[str]:
-    name = f"moved_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{server.rpartition('/')[0]}/{name}"
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def manage(database: str, directory: Path, *arguments: str) -> str:
