@@ -1,4 +1,7 @@
-"""Dropping a month of readings on PostgreSQL beside DELETE and VACUUM of the same rows."""
+"""Dropping a month of readings on PostgreSQL beside DELETE and VACUUM of the same rows.
+
+Both while somebody writes into the present month, as on a site that lives.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,11 @@ def run() -> Iterator[Figure]:
     """Seconds of both, and the longest that a writer into another month had to wait."""
     for begins, ends in ((JUNE, JULY), (JULY, AUGUST)):
         _fill(begins, ends)
-    started = time.perf_counter()
-    _execute(f"DELETE FROM {ROWS.name} WHERE at < %s", JULY)
-    _execute(f"VACUUM {ROWS.name}_y2026m06")
-    deleting = time.perf_counter() - started
+    with _Writer(first=1_000_000):
+        started = time.perf_counter()
+        _execute(f"DELETE FROM {ROWS.name} WHERE at < %s", JULY)
+        _execute(f"VACUUM {ROWS.name}_y2026m06")
+        deleting = time.perf_counter() - started
     partitions.drop(ROWS.name, JULY)  # what deleting left of it: one month is dropped below
     with _Writer() as writer:
         started = time.perf_counter()
@@ -62,7 +66,8 @@ def _execute(sql: str, *params: Any) -> None:
 class _Writer:
     """Somebody who writes into the present month all the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
+        self._first = first
         self.longest_ms = 0.0
         self.writes = 0
         self._stop = threading.Event()
@@ -86,7 +91,7 @@ class _Writer:
             _execute(
                 f"INSERT INTO {ROWS.name} (at, stream_id, origin, revised, sequence) "
                 "VALUES (%s, 1, 1, 0, %s)",
-                AUGUST, self.writes,
+                AUGUST, self._first + self.writes,
             )  # fmt: skip
             self.longest_ms = max(self.longest_ms, (time.perf_counter() - started) * 1000)
             self.writes += 1
