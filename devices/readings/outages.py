@@ -10,7 +10,7 @@ import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError
 from psycopg import errors as postgresql
 
-from devices.readings.store import RowsAway, RowsRefused
+from devices.readings.store import RowsAway, RowsMoved, RowsRefused
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SQLITE_AWAY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
@@ -41,7 +41,7 @@ class Outage:
 
 def outage_of(error: BaseException | None) -> Outage | None:
     """What an error tells of the site's surroundings; None: it is an error of this program."""
-    if isinstance(error, RowsAway | RowsRefused):
+    if isinstance(error, RowsAway | RowsRefused | RowsMoved):
         return Outage(
             "readings_away",
             "The readings are out of reach",

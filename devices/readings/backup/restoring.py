@@ -203,8 +203,11 @@ def _remembered() -> int:
 
 
 def _let_forget(remembered: int) -> None:
-    """A process that was not stopped must not believe what it saw before."""
-    Watermark.objects.update(slots_gone=Greatest("slots_gone", remembered) + 1)
+    """A process that was not stopped must not believe what it saw before.
+
+    The rows are where they were restored to, wherever they had been moved before.
+    """
+    Watermark.objects.update(slots_gone=Greatest("slots_gone", remembered) + 1, rows_at="")
 
 
 def _let_govern(replaced: int) -> None:

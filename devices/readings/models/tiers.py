@@ -72,6 +72,13 @@ class Watermark(models.Model):
         db_default=0,
         help_text="Counts slots and newest readings that are gone: whoever remembers any forgets.",
     )
+    rows_at = models.CharField(
+        max_length=500,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="The engine that holds the rows since they were moved; empty: never moved.",
+    )
 
     def __str__(self) -> str:
         """The instant up to which hours are closed."""

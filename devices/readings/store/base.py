@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from django.db import OperationalError
+
 from devices.readings.keeping import Cut, Dropped, Survey, Volume
 from devices.readings.samples import (
     AggregateRequest,
@@ -51,6 +53,18 @@ class NotKept(LookupError):
 
 class ArchiveUnreadable(NotKept):
     """A request needs a file of the archive that is missing or damaged; the text says which."""
+
+
+class RowsMoved(OperationalError):
+    """This process would write where the readings are no more; the text says what to do."""
+
+    def __init__(self, to: str, here: str) -> None:
+        """`to` and `here` are places of engines."""
+        super().__init__(
+            f"The readings were moved to {to}, and this process would write to {here}. Start it "
+            "anew with the READINGS_URL of where they are. If that is the same engine under "
+            "another address, say so once: manage.py move_readings --here."
+        )
 
 
 class TooMuch(ValueError):

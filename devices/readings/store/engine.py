@@ -141,6 +141,8 @@ class Engine(Rows):
 
     batch: int
     """Records in one statement."""
+    place: str
+    """Where the rows are, for people, and to tell one engine from another."""
     whole_months: bool
     """Whether dropping a month's rows is for nothing and frees their disk at once."""
     rolled_at_once: int

@@ -33,6 +33,7 @@ class SqlRows(Engine):
     """Rows in the default database: one statement may join them with the books."""
 
     transactional = True
+    place = "the database"
 
     def ready(self) -> None:
         """Nothing to do: whoever asks has the database."""

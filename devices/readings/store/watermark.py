@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from devices.readings.instants import EPOCH
 from devices.readings.samples import Sample
+from devices.readings.store.base import RowsMoved
 from devices.readings.store.engine import Engine, Stored
 
 
@@ -23,28 +24,41 @@ class Marks(NamedTuple):
     """None: nobody counts yet."""
 
 
-_MARKS = "SELECT closed, rolled, kept_from, slots_gone FROM readings_watermark WHERE id = 1"
+_MARKS = (
+    "SELECT closed, rolled, kept_from, slots_gone, rows_at FROM readings_watermark WHERE id = 1"
+)
 
 
 def marks(engine: Engine) -> Marks:
-    """The watermark, or the beginning of time."""
+    """The watermark, or the beginning of time, for whoever changes anything. Raises RowsMoved."""
     return _marks(engine, engine.query(_MARKS))
 
 
 def held_marks(engine: Engine) -> Marks:
-    """The watermark, which nobody moves until the transaction ends."""
+    """The watermark, which nobody moves until the transaction ends. Raises RowsMoved."""
     return _marks(engine, engine.hold_open(_MARKS))
 
 
 def _marks(engine: Engine, rows: Stored) -> Marks:
     if not rows:
         return Marks(EPOCH, EPOCH, None, None)
-    closed, rolled, kept, slots_gone = rows[0]
+    closed, rolled, kept, slots_gone, rows_at = rows[0]
+    if rows_at and rows_at != engine.place:
+        raise RowsMoved(rows_at, engine.place)
     return Marks(
         engine.moment(closed),
         engine.moment(rolled),
         None if kept is None else engine.moment(kept),
         slots_gone,
+    )
+
+
+def rows_are_at_home(engine: Engine) -> None:
+    """The rows are where this engine has them: whoever has them elsewhere may not write."""
+    engine.change(
+        "INSERT INTO readings_watermark (id, closed, rolled, rows_at) VALUES (1, %s, %s, %s) "
+        "ON CONFLICT (id) DO UPDATE SET rows_at = excluded.rows_at",
+        [engine.instant(EPOCH), engine.instant(EPOCH), engine.place],
     )
 
 

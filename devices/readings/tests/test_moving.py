@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings as site
 from django.core.management import CommandError, call_command
 
 from devices.models import DataType, Device
 from devices.readings.address import Address
 from devices.readings.moving import Move, MoveFailed, Progress
 from devices.readings.moving.clickhouse import Clickhouse
-from devices.readings.moving.database import Database
 from devices.readings.moving.move import Pass
 from devices.readings.moving.pages import TABLES, Carrier, Page
 from devices.readings.samples import (
@@ -31,39 +27,10 @@ from devices.readings.samples import (
     Value,
 )
 from devices.readings.store import ReadingStore, store_at
-from devices.readings.store.clickhouse import Server
-from devices.readings.store.clickhouse.schema import COLUMNS
 from devices.readings.tests.network import FAR, LONG_AGO, START, device, metrics, source
 
 pytestmark = pytest.mark.django_db
 Sides = tuple[Carrier, Carrier]
-
-
-@pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The server that the suite is started with, or ClickHouse's engine in this process."""
-    if site.READINGS_ADDRESS is not None:
-        return os.environ["READINGS_URL"]
-    return f"chdb://{tmp_path_factory.mktemp('clickhouse')}"
-
-
-@pytest.fixture(scope="session")
-def elsewhere(url: str) -> Address:
-    """Where readings move to."""
-    address = Address.of(url)
-    assert address is not None
-    return address
-
-
-@pytest.fixture
-def sides(elsewhere: Address, settings: Any, tmp_path: Path) -> Sides:
-    """The database, where the site keeps its readings, and an empty ClickHouse."""
-    settings.READINGS_ADDRESS = None
-    settings.DATA_DIR = tmp_path
-    server = Server.of(elsewhere)
-    for table in COLUMNS:
-        server.run(f"TRUNCATE TABLE {table}")
-    return Database(store_at(None).engine), Clickhouse(server)
 
 
 @pytest.fixture
@@ -194,13 +161,13 @@ def test_a_series_of_many_rows_goes_day_by_day(
 def test_the_command_says_what_to_do_next(
     sides: Sides,
     tank: Device,
-    url: str,
+    elsewhere_url: str,
     elsewhere: Address,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "address"
-    file.write_text(f"{url}\n")
+    file.write_text(f"{elsewhere_url}\n")
     output = StringIO()
 
     call_command("move_readings", to=f"@{file}", stdout=output)
@@ -241,10 +208,10 @@ def test_devices_of_others_stay_apart(sides: Sides, tank: Device, tmp_path: Path
 
 
 def test_a_switch_that_nobody_confirms_says_that_writing_goes_on(
-    sides: Sides, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sides: Sides, elsewhere_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "address"
-    file.write_text(f"{url}\n")
+    file.write_text(f"{elsewhere_url}\n")
     monkeypatch.setattr("sys.stdin", StringIO())  # as of a script: it has no terminal
     with pytest.raises(CommandError, match=r"writing goes on.*run --switch again"):
         call_command("move_readings", to=f"@{file}", switch=True, stdout=StringIO())

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from devices.readings.address import Address
 from devices.readings.moving import Move, MoveFailed, Progress
@@ -19,6 +19,7 @@ from devices.readings.moving.pages import Carrier
 from devices.readings.store import store_at
 from devices.readings.store.clickhouse import Server
 from devices.readings.store.newest import hand_over
+from devices.readings.store.watermark import rows_are_at_home
 
 DATABASE = "database"
 PASSES = 5
@@ -35,11 +36,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where to, and whether to switch now."""
-        parser.add_argument(
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument(
             "--to",
-            required=True,
             help="clickhouse://user:password@host:8123/database, or “database”; or @FILE, a file "
             "that holds it: other users of this machine see a command's arguments",
+        )
+        what.add_argument(
+            "--here",
+            action="store_true",
+            help="move nothing: READINGS_URL names the engine that holds the readings already, "
+            "under another address than when they were moved there",
         )
         parser.add_argument(
             "--switch",
@@ -49,6 +56,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Move, and say what to do next."""
+        if options["here"]:
+            here = store_at(settings.READINGS_ADDRESS).engine
+            with transaction.atomic():
+                rows_are_at_home(here)
+            self.stdout.write(f"Readings are written to {here.place}.")
+            return
         target = self._address(options["to"])
         if target == settings.READINGS_ADDRESS:
             raise CommandError("The readings are there already: READINGS_URL says so.")
@@ -80,6 +93,7 @@ class Command(BaseCommand):
         with writers_held(books):
             self._say_of(1, move.run())
             hand_over(books, exact=target is not None)
+            rows_are_at_home(store_at(target).engine)
             url = "the address you gave" if target else "nothing (remove it)"
             self.stdout.write(
                 f"Both are equal, and nobody writes. Set READINGS_URL to {url}, start the site's "

@@ -45,6 +45,7 @@ class ClickhouseEngine(BookedEngine):
         """`books` is the engine of the default database."""
         super().__init__(books)
         self.server = server
+        self.place = str(server.address)
 
     def hold(self, devices: Collection[int]) -> None:
         """Their rows in the books, in the order of keys; SQLite has one writer anyway."""
