@@ -107,6 +107,8 @@ def _words(fix: Fix, rows: WaitingRows) -> tuple[str, str]:
         return _follow_words(rows)
     if fix is Fix.CONVERT:
         return _convert_words(rows)
+    if fix is Fix.GO_ON and not pause.holds:
+        return _PLAIN[fix][0], "They are stored as before, through the field that was read then."
     return _PLAIN[fix]
 
 
