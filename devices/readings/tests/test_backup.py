@@ -19,12 +19,13 @@ from django.db import connection
 from django.db.models import Model
 from encrypted_model_fields import fields
 
-from devices.models import Community, Connection, DataType, KeyCheck, Membership, Metric
+from devices.models import Community, Connection, DataType, Device, KeyCheck, Membership, Metric
 from devices.models.key_check import KeyMismatch
 from devices.readings.backup import BackupUnusable, check, restore, write_backup
 from devices.readings.backup.contents import MANIFEST, columns_of, models_to_keep, plain
 from devices.readings.backup.elsewhere import Copies, copies, server_of_site
 from devices.readings.keeping import Cut
+from devices.readings.models import Watermark
 from devices.readings.samples import Received, Sample
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes, source
@@ -110,6 +111,19 @@ def test_a_restored_site_is_what_it_was(network: None, tmp_path: Path, store: Re
     assert sum(contents.rows.values()) == sum(map(len, before.values()))
     # Numbering goes on: a new row does not collide with a restored one.
     Community.objects.create(name="New", slug="new")
+
+
+def test_restored_readings_are_where_they_were_restored_to(
+    network: None, tmp_path: Path, store: ReadingStore
+) -> None:
+    Watermark.objects.update(rows_at="ClickHouse at another.example:8123, database old")
+    file = tmp_path / "site.zip"
+    write_backup(file, NOW)
+    restore(file, replace=True)
+    assert Watermark.objects.get().rows_at == ""
+    tank = Device.objects.get(community__zone="Asia/Kolkata")
+    level = tank.metrics.order_by("pk")[0]
+    assert store.write([Sample(tank.pk, NOW, 1, {level.pk: 1.0})]).new_values == 1
 
 
 def test_a_backup_is_private_and_holds_no_plain_secret(network: None, tmp_path: Path) -> None:
