@@ -12,6 +12,7 @@ from django import forms
 from devices.access import Viewer
 from devices.admin import skin
 from devices.models import Source, ThingSpeakChannel
+from devices.readings.admin.import_forms import ENCODINGS
 from ingestion.imports.checking import labels_of, proposed_columns
 from ingestion.imports.choices import Choices
 from ingestion.imports.files import LARGEST, too_large
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 else:
     _ChannelChoice = forms.ModelChoiceField
 
-ENCODINGS = [
-    ("", "As the file says (UTF-8 otherwise)"),
-    ("windows-1252", "Windows-1252 (older spreadsheets in western Europe)"),
-    ("utf-16-le", "UTF-16 (“Unicode text” of spreadsheets)"),
-]
 _WHY = {
     "label": "the channel calls this field so",
     "place": "by its place among the columns: check it",

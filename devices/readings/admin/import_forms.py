@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 else:
     _DeviceChoice = forms.ModelChoiceField
 ACCEPTED = ".csv,.txt,.xlsx,.jsonl,.parquet"
+ENCODINGS = [
+    ("", "As the file says (UTF-8 otherwise)"),
+    ("windows-1252", "Windows-1252 (older spreadsheets in western Europe)"),
+    ("utf-16-le", "UTF-16 (“Unicode text” of spreadsheets)"),
+]
 
 
 class DeviceField(_DeviceChoice):
@@ -78,9 +83,14 @@ class ChoicesForm(forms.Form):
         label="Replace stored readings that differ",
         help_text="Otherwise what is stored stays, and the differences are reported.",
     )
+    encoding = forms.ChoiceField(
+        required=False, label="Encoding", widget=skin.Select(), choices=ENCODINGS
+    )
 
     def __init__(self, device: Device, found: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if found["form"] != "csv":
+            del self.fields["encoding"]
         self._asked = asked_about(found)
         metrics = [
             (one.name, f"{one} – {one.name}") for one in device.metrics.order_by("position", "pk")
@@ -96,7 +106,7 @@ class ChoicesForm(forms.Form):
     def shown(cls, device: Device, found: Mapping[str, Any]) -> ChoicesForm:
         """With what was chosen last."""
         choices = Choices.of(found["choices"])
-        values: dict[str, Any] = {"replace": choices.replace}
+        values: dict[str, Any] = {"replace": choices.replace, "encoding": choices.encoding}
         for number, (name, _) in enumerate(asked_about(found)):
             values[f"column_{number}"] = choices.columns.get(name, "?")
         return cls(device, found, initial=values)
@@ -107,12 +117,17 @@ class ChoicesForm(forms.Form):
         for number, (name, why) in enumerate(self._asked):
             yield ColumnBox(name, self[f"column_{number}"], why)
 
+    @property
+    def usual(self) -> list[forms.BoundField]:
+        """The boxes that concern the whole file."""
+        return [self[name] for name in self.fields if not name.startswith("column_")]
+
     def choices(self) -> Choices:
         """What was chosen; call it on a valid form only."""
         given = self.cleaned_data
         said = {name: given[f"column_{number}"] for number, (name, _) in enumerate(self._asked)}
         decided = {name: metric for name, metric in said.items() if metric != "?"}
-        return Choices(decided, given["replace"])
+        return Choices(decided, given["replace"], given.get("encoding", ""))
 
 
 def asked_about(found: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

@@ -21,7 +21,7 @@ from devices.readings.imports import uploads, working
 from devices.readings.imports.choices import Choices, NoChoice, columns_of
 from devices.readings.imports.files import LARGEST, too_large
 from devices.readings.imports.state import described
-from devices.readings.imports.text import UnreadableFile
+from devices.readings.imports.text import ENCODINGS, UnreadableFile
 from devices.readings.models import ReadingImport
 
 
@@ -35,6 +35,9 @@ class ImportRequestSerializer(serializers.Serializer[Any]):
     )
     replace = serializers.BooleanField(
         default=False, help_text="Overwrite readings that are stored with another value."
+    )
+    encoding = serializers.ChoiceField(
+        choices=ENCODINGS, default="", help_text="Of a CSV; left out: as the file says, else UTF-8."
     )
     column = serializers.ListField(
         child=serializers.CharField(),
@@ -118,7 +121,7 @@ class DeviceImportView(ReadingsView):
         parts = ImportRequestSerializer(data=request.data)
         parts.is_valid(raise_exception=True)
         given = parts.validated_data
-        choices = Choices(given["column"], given["replace"])
+        choices = Choices(given["column"], given["replace"], given["encoding"])
         imported = self._take(request, device, given, choices)
         done = imported.job is None and bool(imported.findings)
         return Response(described(imported, timezone.now()), status=200 if done else 202)

@@ -46,7 +46,7 @@ def device_of(raw: BinaryIO, mine: DeviceQuerySet) -> Device:
 def check_file(raw: BinaryIO, device: Device, choices: Choices, now: datetime) -> dict[str, Any]:
     """Findings of a whole file, as JSON. Raises UnreadableFile."""
     position = Position()
-    with opened(raw) as content:
+    with opened(raw, choices.encoding) as content:
         plan = plan_of(content.heading, device, choices.columns)
         target = Target.of(device, plan, replace=choices.replace)
         while not position.ended:

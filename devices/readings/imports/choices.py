@@ -26,17 +26,27 @@ def columns_of(said: Iterable[str]) -> dict[str, str]:
 class Choices:
     """`columns`: metric by title of the column, empty for one that is left out.
 
-    `replace`: readings that are stored with another value are overwritten.
+    `replace`: readings that are stored with another value are overwritten. `encoding` (one of
+    `text.ENCODINGS`) is that of a CSV; empty: as the file says.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     replace: bool = False
+    encoding: str = ""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """As `as_json` gave it; an empty mapping is: nothing was chosen."""
-        return cls(dict(stored.get("columns", {})), bool(stored.get("replace", False)))
+        return cls(
+            dict(stored.get("columns", {})),
+            bool(stored.get("replace", False)),
+            str(stored.get("encoding", "")),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For the database."""
-        return {"columns": dict(self.columns), "replace": self.replace}
+        return {
+            "columns": dict(self.columns),
+            "replace": self.replace,
+            "encoding": self.encoding,
+        }

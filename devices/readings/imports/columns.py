@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from devices.masking import UNREADABLE
 from devices.models import Device, Metric
 from devices.readings.export.table import titles_of
 from devices.readings.imports.rows import ENTRY_NAMES, OFFSET_NAMES, Heading
@@ -19,6 +20,11 @@ from devices.units import Conversion, canonical, conversion
 
 _NAMED = re.compile(r".* \[([a-z][a-z0-9_]*)\]", re.DOTALL)
 _WITH_UNIT = re.compile(r"(.*?) ?\(([^()]*)\)", re.DOTALL)
+_DAMAGED = (
+    "Some characters of this title cannot be read: a spreadsheet may have saved the file in "
+    "another encoding. Choose the encoding (Windows-1252), save the file as UTF-8, or say which "
+    "metric this is: numbers are read all the same."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +150,11 @@ class _Metrics:
             return self._chosen(place, name, unit, chosen)
         found = self._found(name, unit)
         if isinstance(found, str):
-            return Column(place, name, None, None, unit or "", found)
+            return _unclear(place, name, unit or "", found)
         metric, said = found
         convert = conversion(said, metric.unit)
         if convert is None:
-            return Column(place, name, None, None, said, _incomparable(said, metric))
+            return _unclear(place, name, said, _incomparable(said, metric))
         return Column(place, name, metric, _rule(metric, said, convert), said)
 
     def _found(self, name: str, unit: str | None) -> tuple[Metric, str] | str:
@@ -194,6 +200,11 @@ class _Metrics:
         if convert is None:
             return Column(place, name, None, None, said, _incomparable(said, metric))
         return Column(place, name, metric, _rule(metric, said, convert), said)
+
+
+def _unclear(place: int, name: str, unit: str, why: str) -> Column:
+    """A column that nobody can tell; a damaged title is the likelier reason."""
+    return Column(place, name, None, None, unit, _DAMAGED if UNREADABLE in name else why)
 
 
 _SAME = Conversion(1.0, 0.0)

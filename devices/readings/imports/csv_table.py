@@ -25,11 +25,11 @@ class CsvTable(Content):
 
     unit = "bytes"
 
-    def __init__(self, raw: BinaryIO) -> None:
-        """Read the first line. Raises UnreadableFile."""
+    def __init__(self, raw: BinaryIO, encoding: str = "") -> None:
+        """Read the first line, in the encoding that was chosen, if any. Raises UnreadableFile."""
         self._raw = raw
         self.total = raw.seek(0, 2)
-        self._encoding = encoding_of(raw)
+        self._encoding = encoding_of(raw, encoding)
         self._delimiter = _delimiter(raw, self._encoding)
         records = Records(raw, self._encoding, self._delimiter, self._encoding.start)
         try:

@@ -25,26 +25,38 @@ _STATISTIC = re.compile(r".+[ _](?:average|minimum|maximum|count)(?: \(.*\))?")
 
 
 @contextmanager
-def opened(raw: BinaryIO) -> Iterator[Content]:
-    """The file, opened. Raises UnreadableFile with what to do instead."""
+def opened(raw: BinaryIO, encoding: str = "") -> Iterator[Content]:
+    """The file, opened, in the encoding that a person chose for a CSV, if any.
+
+    Raises UnreadableFile with what to do instead.
+    """
     raw.seek(0)
     head = raw.read(512)
     for mark, text in _STRANGERS.items():
         if head.startswith(mark):
             raise UnreadableFile(text)
-    with closing(_of_kind(head, raw)) as content:
+    with closing(_of_kind(head, raw, encoding)) as content:
+        content.heading = content.heading.fit()
         _refuse_tiers(content.heading)
         yield content
 
 
-def _of_kind(head: bytes, raw: BinaryIO) -> Content:
+def _of_kind(head: bytes, raw: BinaryIO, encoding: str) -> Content:
+    kind = _kind(head)
+    if kind is None:
+        return CsvTable(raw, encoding)
+    if encoding:
+        raise UnreadableFile("Only of CSV can an encoding be chosen. Leave it as the file says.")
+    return kind(raw)
+
+
+def _kind(head: bytes) -> type[Workbook | Parquet | JsonLines] | None:
+    """What a file is by its first bytes; None: text, which is CSV."""
     if head.startswith(b"PK\x03\x04"):
-        return Workbook(raw)
+        return Workbook
     if head.startswith(b"PAR1"):
-        return Parquet(raw)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        return JsonLines(raw)
-    return CsvTable(raw)
+        return Parquet
+    return JsonLines if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
 
 
 def _refuse_tiers(heading: Heading) -> None:

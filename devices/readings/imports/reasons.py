@@ -75,7 +75,7 @@ DETAILS = {
     "have changed 007 to 7. Set the cells' format to text.",
     Reason.TOO_LONG_TEXT: f"The text is longer than {TEXT_LENGTH} characters. Shorten it.",
     Reason.UNREADABLE_TEXT: "The text holds characters that cannot be stored. Save the file as "
-    "UTF-8.",
+    "UTF-8, or choose its encoding.",
     Reason.FORMULA_ERROR: "The spreadsheet shows an error here. Correct its formula, or clear the "
     "cell.",
 }

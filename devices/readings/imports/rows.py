@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from devices.masking import fit
 
 Place = Sequence[int]
 """How far a file was read, as its format counts; JSON keeps it."""
@@ -34,6 +36,15 @@ class Heading:
     names: Sequence[str]
     units: Sequence[str | None]
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    def fit(self) -> Self:
+        """With texts that every database takes: findings, choices and jobs keep them."""
+        return replace(
+            self,
+            names=[fit(name) for name in self.names],
+            units=[unit and fit(unit) for unit in self.units],
+            facts={name: fit(fact) for name, fact in self.facts.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def check(imported: ReadingImport, choices: Choices, by: Person, now: datetime) 
             imported.options = choices.as_json()
             imported.save(update_fields=["findings", "options"])
             return
-        with opened(raw) as content:
+        with opened(raw, choices.encoding) as content:
             plan_of(content.heading, imported.device, choices.columns)
     imported.findings, imported.options = {}, choices.as_json()
     imported.save(update_fields=["findings", "options"])

@@ -40,7 +40,7 @@ def start_check(imported: ReadingImport, by: Person) -> Job:
 
 def start_import(imported: ReadingImport, choices: Choices, by: Person) -> Job:
     """Have the worker import a file. Raises UnreadableFile when columns are not decided about."""
-    with open_file(imported) as raw, opened(raw) as content:
+    with open_file(imported) as raw, opened(raw, choices.encoding) as content:
         refuse_undecided(plan_of(content.heading, imported.device, choices.columns))
         total, unit = content.total, content.unit
     job = _job(IMPORT, f"Import {imported}", imported, by)
@@ -106,7 +106,7 @@ class _Step:
 def _step(imported: ReadingImport, choices: Choices) -> Iterator[_Step]:
     """The file, opened; what cannot be read ends the job with a sentence."""
     try:
-        with open_file(imported) as raw, opened(raw) as content:
+        with open_file(imported) as raw, opened(raw, choices.encoding) as content:
             plan = plan_of(content.heading, imported.device, choices.columns)
             yield _Step(content, plan, Target.of(imported.device, plan, replace=choices.replace))
     except UnreadableFile as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -248,3 +249,11 @@ def test_a_dry_run_of_an_address_that_is_refused_fails_and_names_the_setting(
     Connection.objects.update(base_url=provider.url, rate_limit=6000)
     with pytest.raises(CommandError, match=r"private network.*ALLOWED_PRIVATE_NETWORKS"):
         run("--api", "--source", "4711", "--dry-run")
+
+
+def test_a_file_whose_name_is_no_utf_8_comes_in(tmp_path: Path) -> None:
+    channel()
+    file = tmp_path / os.fsdecode(b"old \xb0.csv")
+    file.write_bytes(minutes(2))
+    assert run(str(file), "--source", "4711")[0] == 0
+    assert Import.objects.get().file_name == "old \ufffd.csv"

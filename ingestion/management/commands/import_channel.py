@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from devices.commands import JobCommand
+from devices.masking import shown
 from devices.models import Job, Source, ThingSpeakChannel
 from devices.readings.imports.text import ENCODINGS, UnreadableFile
 from ingestion.equipment import equipment
@@ -249,7 +250,7 @@ def _queue(
     imported = Import.objects.create(
         source=Source.objects.get(pk=channel.pk),
         way=ImportWay.CSV,
-        file_name=name[:255],
+        file_name=shown(name),
         findings=found,
         created_at=timezone.now(),
     )

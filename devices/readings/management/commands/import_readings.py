@@ -19,7 +19,7 @@ from devices.readings.imports.choices import Choices, NoChoice, columns_of
 from devices.readings.imports.report import difference, report, warnings
 from devices.readings.imports.state import names_of
 from devices.readings.imports.tally import Tally
-from devices.readings.imports.text import UnreadableFile
+from devices.readings.imports.text import ENCODINGS, UnreadableFile
 
 SOME_REFUSED = 3
 _HELP = """
@@ -47,6 +47,7 @@ class Command(JobCommand):
             "--column", action="append", default=[], metavar="TITLE=METRIC",
             help="what a column is: Temp=temperature_c; TITLE= leaves it out",
         )  # fmt: skip
+        parser.add_argument("--encoding", default="", choices=["", *ENCODINGS], help="of a CSV")
         parser.add_argument(
             "--replace", action="store_true", help="overwrite stored readings that differ"
         )
@@ -57,7 +58,8 @@ class Command(JobCommand):
         """Import, or say why not. Raises CommandError."""
         file: Path = options["file"]
         try:
-            choices = Choices(columns_of(options["column"]), options["replace"])
+            said = columns_of(options["column"])
+            choices = Choices(said, options["replace"], options["encoding"])
             with file.open("rb") as raw:
                 refused = self._import(raw, choices, options)
         except OSError as error:
