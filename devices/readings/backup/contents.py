@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,12 +21,15 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import BinaryField, Field, JSONField, Model
 
+from devices.masking import fit_document
 from devices.secrets import Secret, SecretCharField
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 LEFT_OUT = frozenset({"django_session"})
 """Who is signed in is no business of another day."""
+_PERHAPS_UNFIT = re.compile(rb"\\u(?:0000|d[89a-f])")
+"""A NUL, or half of a surrogate pair or of a whole one, as JSON has them in ASCII."""
 
 
 class BackupUnusable(Exception):
@@ -173,8 +177,14 @@ def _value(field: Field[Any, Any], value: Any) -> Any:
     return value if isinstance(field, JSONField) else field.to_python(value)
 
 
-def rows_of(archive: zipfile.ZipFile, table: str) -> Iterator[list[Any]]:
-    """The rows of a table, one after the other."""
+def rows_of(archive: zipfile.ZipFile, table: str) -> Iterator[tuple[list[Any], bool]]:
+    """The rows of a table, one after the other, and whether characters of it had to be replaced.
+
+    SQLite keeps what PostgreSQL refuses (a NUL, half a surrogate pair): one character must not cost
+    the whole site, so it becomes U+FFFD.
+    """
     with archive.open(entry_of(table)) as lines:
         for line in lines:
-            yield json.loads(line)
+            row = json.loads(line)
+            fit = fit_document(row) if _PERHAPS_UNFIT.search(line) else row
+            yield fit, fit != row

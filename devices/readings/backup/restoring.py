@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.management.color import no_style
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 from django.db.models import Model
 from django.db.models.functions import Greatest
 
@@ -38,12 +38,20 @@ from devices.readings.store.newest import hand_over
 from devices.readings.store.tables import ROWS
 
 Row = Sequence[Any]
+T = TypeVar("T")
 
 
 def restore(
-    source: Path, *, replace: bool = False, tell: Told = lambda table, rows: None
+    source: Path,
+    *,
+    replace: bool = False,
+    tell: Told = lambda table, rows: None,
+    mended: Told = lambda table, rows: None,
 ) -> Contents:
     """Put everything that `source` holds into this site's database; one transaction.
+
+    `tell` hears of each table when it is in, `mended` of those in which characters of some rows
+    had to be replaced, because no database takes them.
 
     The site's other processes should be stopped: they would go on with what they remember. Raises
     BackupUnusable (damaged, of another version, or this site is not empty and not to be replaced)
@@ -64,7 +72,7 @@ def restore(
                 _empty(replace=replace)
                 for model in models_to_keep():
                     table = model._meta.db_table
-                    tell(table, _fill(model, archive, contents.rows[table], loaded))
+                    tell(table, _fill(model, archive, contents.rows[table], loaded, mended))
                 _go_on_numbering()
                 _let_forget(remembered)
                 _let_govern(governing)
@@ -152,19 +160,33 @@ def _let_take_place(loaded: Loading) -> None:
 
 
 def _fill(
-    model: type[Model], archive: zipfile.ZipFile, expected: int, loaded: Loading | None
+    model: type[Model],
+    archive: zipfile.ZipFile,
+    expected: int,
+    loaded: Loading | None,
+    mended: Told,
 ) -> int:
     """Insert a table's rows in portions; how many there were."""
     table = model._meta.db_table
-    count = 0
-    for portion in _portions(rows_of(archive, table)):
+    count = replaced = 0
+    for found in _portions(rows_of(archive, table)):
+        portion = [row for row, _ in found]
+        replaced += sum(changed for _, changed in found)
         if loaded is not None and loaded.has(table):
             loaded.add(table, list(columns_of(model)), portion)
         else:
-            _insert(model, portion)
+            try:
+                _insert(model, portion)
+            except DataError as error:  # SQLite does not mind how long a text is
+                raise BackupUnusable(
+                    f"This database refuses what {table} holds: {str(error).strip()}. Restore on "
+                    "the engine that the backup is of, and change it there."
+                ) from error
         count += len(portion)
     if count != expected:
         raise BackupUnusable(f"{table} holds {count} rows and should hold {expected}.")
+    if replaced:
+        mended(table, replaced)
     return count
 
 
@@ -185,7 +207,7 @@ def _insert(model: type[Model], rows: Sequence[Row]) -> None:
         )
 
 
-def _portions(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _portions(rows: Iterator[T]) -> Iterator[list[T]]:
     while portion := list(islice(rows, PORTION)):
         yield portion
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from django.conf import settings
 from django.db import models
 
 from devices.access import ScopedQuerySet
+from devices.masking import fit_document
 from devices.models import Device, Job
 
 
@@ -49,6 +52,16 @@ class ReadingImport(models.Model):
     def __str__(self) -> str:
         """What is imported."""
         return f"“{self.file_name}” into {self.device}"
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        """As stored. Older versions kept damaged titles as they were, which no page can show."""
+        imported = super().from_db(*args, **kwargs)
+        loaded = imported.__dict__
+        loaded |= {
+            name: fit_document(loaded[name]) for name in ("options", "findings") if name in loaded
+        }
+        return imported
 
 
 class ReadingImportPiece(models.Model):

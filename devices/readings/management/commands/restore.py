@@ -8,7 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
+from devices.masking import UNREADABLE
 from devices.models.key_check import KeyMismatch
+from devices.phrases import plural
 from devices.readings.backup import BackupUnusable, check, restore
 
 
@@ -32,7 +34,12 @@ class Command(BaseCommand):
             if options["check"]:
                 contents = check(options["file"])
             else:
-                contents = restore(options["file"], replace=options["replace"], tell=self._tell)
+                contents = restore(
+                    options["file"],
+                    replace=options["replace"],
+                    tell=self._tell,
+                    mended=self._mended,
+                )
         except (BackupUnusable, KeyMismatch) as error:
             raise CommandError(str(error)) from error
         except OperationalError as error:
@@ -48,3 +55,9 @@ class Command(BaseCommand):
     def _tell(self, table: str, rows: int) -> None:
         if rows:
             self.stderr.write(f"  {table}: {rows:,}")
+
+    def _mended(self, table: str, rows: int) -> None:
+        self.stderr.write(
+            f"  {table}: {plural(rows, 'row', 'rows')} had characters that no database takes; they "
+            f"stand as “{UNREADABLE}” now."
+        )
