@@ -15,11 +15,13 @@ from django.core.management.base import (
     CommandParser,
     DjangoHelpFormatter,
 )
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from devices.jobs import work_on_jobs
 from devices.models import Job, JobState
 from devices.models.job import UNFINISHED
+from devices.phrases import sentence
 
 TURN = timedelta(seconds=2)
 
@@ -46,7 +48,7 @@ class JobCommand(BaseCommand):
         """
         try:
             while job.state in UNFINISHED:
-                if not work_on_jobs(timezone.now, TURN, only=job.pk):
+                if not work_on_jobs(timezone.now, TURN, only=job.pk, watched=True):
                     time.sleep(0.5)
                 job.refresh_from_db()
                 share = f"{job.percent} %" if job.percent is not None else f"{job.done:,}"
@@ -55,6 +57,12 @@ class JobCommand(BaseCommand):
             raise CommandError(
                 f"Left alone. Job {job.pk} goes on in the worker; the admin shows and stops it."
             ) from None
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(
+                f"The database cannot be used: {sentence(str(error))} What was done so far stays. "
+                f"Once that is mended, job {job.pk} goes on in the worker; where none runs, run "
+                "this command again: nothing is stored twice."
+            ) from error
         if job.state != JobState.DONE:
             raise CommandError(job.message or f"The job ended as {job.get_state_display()}.")
         self.print(job.report, options)

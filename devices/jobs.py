@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 
 from devices.models.job import UNFINISHED, Job, JobState
@@ -69,11 +69,17 @@ def register(kind: str, step: Step, cancelled: Undo | None = None) -> None:
 
 
 def work_on_jobs(
-    clock: Callable[[], datetime], patience: timedelta, only: int | None = None
+    clock: Callable[[], datetime],
+    patience: timedelta,
+    only: int | None = None,
+    *,
+    watched: bool = False,
 ) -> int:
     """Carry on with unfinished jobs (or with one, by its key) for about `patience`; steps done.
 
     New ones come first, then the one that has waited longest: a long job delays no short one.
+    `watched`: somebody waits who can mend what is wrong with the database, and is told at once
+    (OperationalError, InterfaceError); the step is undone and counts as no failure.
     """
     ends = clock() + patience
     steps = 0
@@ -81,7 +87,7 @@ def work_on_jobs(
         job = _claim(clock(), only)
         if job is None:
             return steps
-        steps += _carry_on(job, clock, ends)
+        steps += _carry_on(job, clock, ends, watched=watched)
     return steps
 
 
@@ -118,7 +124,7 @@ def _claim(now: datetime, only: int | None) -> Job | None:
     return job
 
 
-def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
+def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime, *, watched: bool) -> int:
     """Steps of one job until it is finished or time is up; then others have their turn."""
     steps = 0
     while True:
@@ -129,7 +135,9 @@ def _carry_on(job: Job, clock: Callable[[], datetime], ends: datetime) -> int:
         except JobFailed as error:
             _end(job, JobState.FAILED, str(error), clock())
             return steps
-        except Exception:
+        except Exception as error:
+            if watched and isinstance(error, OperationalError | InterfaceError):
+                raise
             log.exception("job_step_failed", job=job.pk, kind=job.kind)
             _count_failure(job, clock())
             return steps

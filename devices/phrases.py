@@ -1,4 +1,4 @@
-"""How counts are said to people. Pure."""
+"""How counts are said to people, and what programs said. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ def shortened(text: str, most: int = 500) -> str:
         return text
     head, space, _ = text[: most - 1].rpartition(" ")
     return (head if space else text[: most - 2]) + " …"
+
+
+def sentence(text: str) -> str:
+    """What a program said, on one line and with an end: drivers break lines and leave it open."""
+    said = " ".join(text.split())
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 def both(names: Sequence[str]) -> str:

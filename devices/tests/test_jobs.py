@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from devices import jobs
 from devices.jobs import JobFailed, Progress, cancel, register, work_on_jobs
@@ -213,3 +214,29 @@ def test_an_unknown_kind_is_told(kinds: None) -> None:
     mine.refresh_from_db()
     assert mine.state == JobState.FAILED
     assert "count" in mine.message
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_who_watches_is_told_of_the_database_and_the_job_goes_on(
+    kinds: None, error: type[Exception]
+) -> None:
+    full = [True]
+
+    def step(job: Job, now: datetime) -> Progress:
+        progress = count_up(job, now)
+        if progress.done == 2 and full:
+            raise error("database or disk is full")
+        return progress
+
+    register("count", step)
+    mine = job()
+    with pytest.raises(error):
+        work_on_jobs(Clock(), timedelta(minutes=5), only=mine.pk, watched=True)
+    mine.refresh_from_db()
+    assert (mine.state, mine.done, mine.failures, mine.message) == (JobState.RUNNING, 1, 0, "")
+    full.clear()
+    later = Clock()
+    later.at += jobs.LEASE * 2
+    work_on_jobs(later, timedelta(minutes=5))
+    mine.refresh_from_db()
+    assert (mine.state, mine.done, Community.objects.count()) == (JobState.DONE, 3, 3)

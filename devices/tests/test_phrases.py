@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.phrases import both, plural, shortened
+from devices.phrases import both, plural, sentence, shortened
 
 
 def test_a_count_agrees_with_its_noun() -> None:
@@ -29,3 +29,8 @@ def test_a_text_never_takes_more_than_it_may(text: str, most: int) -> None:
     said = shortened(text, most)
     assert len(said) <= most
     assert said == text or said.endswith(" …")
+
+
+def test_what_a_program_said_is_one_sentence() -> None:
+    assert sentence("database or disk is full") == "database or disk is full."
+    assert sentence("refused\n\tIs it there?\n") == "refused Is it there?"

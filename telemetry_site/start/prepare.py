@@ -34,6 +34,7 @@ from django.db.migrations.executor import MigrationExecutor
 from telemetry_site.embedded.valkey import write_private
 from telemetry_site.start import ground
 from telemetry_site.start.console import Problem, Step, step
+from telemetry_site.start.database import problem_of
 
 ADMINISTRATOR = "admin"
 FINGERPRINT = "static.fingerprint"
@@ -51,7 +52,7 @@ def main() -> int:
         except (Problem, ImproperlyConfigured, SystemCheckError, CommandError) as error:
             return _refuse(answer, str(error))
         except DatabaseError as error:
-            return _refuse(answer, _database_problem(error))
+            return _refuse(answer, problem_of(error, "start again"))
     return 0
 
 
@@ -185,27 +186,6 @@ def _seed(current: Step, simulator_url: str) -> None:
     current.progress("(seeding)")
     call_command("seed_demo", simulator_url=simulator_url, stdout=StringIO())
     current.detail = "seeded"
-
-
-def _database_problem(error: DatabaseError) -> str:
-    """What a person can do about a database that refuses; the address without its password."""
-    values = settings.DATABASES["default"]
-    text = str(error).strip()
-    if "locked" in text:
-        return (
-            f"The database {values['NAME']} is locked by another program.\n"
-            "Close what has it open (a backup, a database browser, another manage.py), then start "
-            "again. Nothing is lost."
-        )
-    if connection.vendor == "sqlite":
-        return (
-            f"The database {values['NAME']} cannot be used: {text}.\n"
-            "Check that the file and its folder belong to you."
-        )
-    return (
-        f"PostgreSQL at {values['HOST']}:{values['PORT'] or 5432} cannot be used: {text}\n"
-        "Start it, or correct DATABASE_URL; unset DATABASE_URL to use SQLite in DATA_DIR."
-    )
 
 
 if __name__ == "__main__":

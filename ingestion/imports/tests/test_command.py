@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import redis
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from devices.models import CalibrationVersion, Connection, FieldMapping, Job, Metric
 from ingestion import equipment, pulse
+from ingestion.imports import csv_job
 from ingestion.imports.tests.scene import NOW, channel, minutes, stored
 from ingestion.models import Import, ImportChunk, MappingPause, SourceEvent
 from simulator.testing import RunningSimulator
@@ -257,3 +259,16 @@ def test_a_file_whose_name_is_no_utf_8_comes_in(tmp_path: Path) -> None:
     file.write_bytes(minutes(2))
     assert run(str(file), "--source", "4711")[0] == 0
     assert Import.objects.get().file_name == "old \ufffd.csv"
+
+
+def test_a_database_that_fails_meanwhile_is_told(
+    feeds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ingest(*_: Any) -> None:
+        raise OperationalError("database or disk is full")
+
+    source = channel()
+    monkeypatch.setattr(csv_job, "ingest", ingest)
+    with pytest.raises(CommandError, match=r"disk is full\. .* goes on in the worker"):
+        run(feeds, "--source", "4711")
+    assert not stored(source)

@@ -36,7 +36,8 @@ _FORMS = "\n".join(f"    {key:8}{form.label}" for key, form in FORMS.items())
 _HELP = f"""
 exit codes:
   0  imported (with --dry-run: it could be), and nothing was refused
-  1  not imported: the file, the channel or a choice is the reason, which is printed
+  1  not imported, or not to the end: the file, the channel or a choice is the reason, or
+     the database, which is away or full; it is printed, with what to do
   2  the command was called wrongly
   3  imported (with --dry-run: it could be), but rows or values are refused; the report says why
 

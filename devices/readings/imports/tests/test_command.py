@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from devices.readings.export import FORMATS
+from devices.readings.imports import working
 from devices.readings.imports.tests.scene import Tank
 from devices.readings.models import ReadingImport, ReadingImportPiece
 from devices.readings.tests.network import START
@@ -84,3 +86,24 @@ def test_what_does_not_work_is_told_in_a_sentence(tank: Tank, tmp_path: Path) ->
     ):
         with pytest.raises(CommandError, match=says):
             run(*words)
+
+
+def test_a_database_that_fails_meanwhile_is_told_and_nothing_is_half_stored(
+    tank: Tank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store(samples: Any) -> None:
+        write(samples)
+        raise OperationalError("database or disk is full\n")
+
+    file, write = tmp_path / "readings.csv", working._store
+    file.write_bytes(LINE)
+    words = [file, "--device", tank.device.uuid]
+    monkeypatch.setattr(working, "_store", store)
+    says = r"cannot be used: database or disk is full\. .* job \d+ goes on in the worker"
+    with pytest.raises(CommandError, match=says) as told:
+        run(*words)
+    assert told.value.returncode == 1
+    assert not tank.values("level_cm")
+    monkeypatch.setattr(working, "_store", write)
+    run(*words)
+    assert tank.values("level_cm") == [5.0]

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 from django.utils import timezone
 
+from devices.phrases import sentence
 from devices.readings.archiving import holdings
 from devices.readings.backup import write_backup
 
@@ -46,7 +47,7 @@ class Command(BaseCommand):
                 f"{target} cannot be written: {error.strerror or error}. Nothing was left behind."
             ) from error
         except OperationalError as error:
-            raise CommandError(f"{str(error).strip()} Nothing was left behind.") from error
+            raise CommandError(f"{sentence(str(error))} Nothing was left behind.") from error
         size = target.stat().st_size / 1e6
         total = sum(contents.rows.values())
         self.stdout.write(f"{target}: {total:,} rows of {len(contents.rows)} tables, {size:.1f} MB")

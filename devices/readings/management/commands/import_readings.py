@@ -25,7 +25,8 @@ SOME_REFUSED = 3
 _HELP = """
 exit codes:
   0  imported (with --dry-run: it could be), and nothing was refused
-  1  not imported: the file, the device or a choice is the reason, which is printed
+  1  not imported, or not to the end: the file, the device or a choice is the reason, or
+     the database, which is away or full; it is printed, with what to do
   2  the command was called wrongly
   3  imported (with --dry-run: it could be), but rows or values are refused; the report says why
 """

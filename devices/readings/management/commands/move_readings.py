@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, transaction
 
+from devices.phrases import sentence
 from devices.readings.address import Address
 from devices.readings.moving import Move, MoveFailed, Progress
 from devices.readings.moving.clickhouse import Clickhouse
@@ -75,7 +76,7 @@ class Command(BaseCommand):
             else:
                 self._catch_up(move)
         except (MoveFailed, OperationalError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(sentence(str(error))) from error
 
     def _catch_up(self, move: Move) -> None:
         for number in range(1, PASSES + 1):

@@ -10,7 +10,7 @@ from django.db import OperationalError
 
 from devices.masking import UNREADABLE
 from devices.models.key_check import KeyMismatch
-from devices.phrases import plural
+from devices.phrases import plural, sentence
 from devices.readings.backup import BackupUnusable, check, restore
 
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except OperationalError as error:
             raise CommandError(
-                f"{str(error).strip()} Restore again once that is mended."
+                f"{sentence(str(error))} Restore again once that is mended."
             ) from error
         except OSError as error:
             raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from error
