@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from devices.readings.export.table import Column, Table
@@ -18,15 +20,36 @@ ABOUT, OFFSET = "About", "UTC offset"
 
 
 def workbook(table: Table, file: Path) -> None:
-    """Write it. Spreadsheets know no zones: beside each local time stands its offset."""
+    """Write it. Spreadsheets know no zones: beside each local time stands its offset.
+
+    Raises OSError when it cannot be written.
+    """
     options = {"constant_memory": True, "tmpdir": str(file.parent)}
-    with xlsxwriter.Workbook(file, options) as book:
-        about = book.add_worksheet(ABOUT)
-        about.set_column(0, 1, 28)
-        for place, (name, value) in enumerate(table.facts.items()):
-            about.write_string(place, 0, name)
-            about.write_string(place, 1, value)
-        _Sheets(book, table.columns).fill(table)
+    book = xlsxwriter.Workbook(file, options)
+    try:
+        with book:
+            _fill(book, table)
+    except FileCreateError as error:
+        _let_go(book)
+        # The library hides what the system said, which callers of every format wait for.
+        (said,) = error.args
+        raise said from error
+
+
+def _let_go(book: Any) -> None:
+    """Close the files of rows, which the library leaves open when it fails."""
+    for sheet in book.worksheets():
+        with suppress(OSError):  # what is still to be written finds no room either
+            sheet.row_data_fh.close()
+
+
+def _fill(book: Any, table: Table) -> None:
+    about = book.add_worksheet(ABOUT)
+    about.set_column(0, 1, 28)
+    for place, (name, value) in enumerate(table.facts.items()):
+        about.write_string(place, 0, name)
+        about.write_string(place, 1, value)
+    _Sheets(book, table.columns).fill(table)
 
 
 class _Exact(float):
