@@ -78,7 +78,7 @@ class ImportOfReadingSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     into = serializers.CharField(
-        help_text="source: a provider's export; device: readings that a site like this exported"
+        help_text="source: a provider's export; device: a file of readings"
     )
     file = serializers.CharField()
     started_at = serializers.DateTimeField()

@@ -1,7 +1,7 @@
 """Which import brought a reading, as far as imports and their jobs are still there.
 
 Nothing is remembered for this: an entry is noted with the time of its arrival, and a job with when
-it ran. A value of an exported file has no entry: the file's first and last time tell.
+it ran. A value of a file of readings has no entry: what the job read so far tells.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from devices.models import Device, Source
-from devices.readings.imports.tally import Tally
+from devices.models import Metric, Source
+from devices.readings.imports.stepping import Position
 from devices.readings.instants import MILLISECOND
 from devices.readings.models import ReadingImport
 from ingestion.models import Import, ImportWay
@@ -26,12 +26,22 @@ def of_entry(source: Source, arrived: datetime) -> list[Import]:
     return list(rows.select_related("job", "created_by", "source__device"))
 
 
-def of_value(device: Device, at: datetime) -> list[ReadingImport]:
-    """Imports of exported files into the device that may hold a reading of that time."""
-    rows = ReadingImport.objects.filter(device=device, job__started_at__isnull=False)
-    found = []
-    for one in rows.select_related("job", "created_by", "device"):
-        tally = Tally.of(one.findings.get("tally", {}))
-        if tally.first is not None and tally.last is not None and tally.first <= at <= tally.last:
-            found.append(one)
-    return found
+def of_value(metric: Metric, at: datetime) -> list[ReadingImport]:
+    """Imports of files of readings that may have brought a reading of the metric at that time.
+
+    Asked is what a job has read: it is there for every way in, and a check that nobody carried out
+    brought nothing.
+    """
+    rows = ReadingImport.objects.filter(device=metric.device_id, job__started_at__isnull=False)
+    return [
+        one
+        for one in rows.select_related("job", "created_by", "device")
+        if one.job is not None and _reaches(Position.of(one.job.cursor), metric, at)
+    ]
+
+
+def _reaches(read: Position, metric: Metric, at: datetime) -> bool:
+    tally = read.tally
+    if tally.first is None or tally.last is None or str(metric.pk) not in tally.metrics:
+        return False
+    return tally.first <= at <= tally.last

@@ -159,7 +159,7 @@ def _brought(
 ) -> Sequence[Import | ReadingImport]:
     """The imports that may have brought a reading."""
     if origin is None:
-        return imports.of_value(metric.device, reading.at) if reading.origin == "import" else []
+        return imports.of_value(metric, reading.at) if reading.origin == "import" else []
     arrived = origin.entry.arrived
     if reading.origin != "backfill" or origin.poll is not None or arrived is None:
         return []

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 
 from devices.jobs import work_on_jobs
-from devices.models import Role
+from devices.models import Job, Role
+from devices.readings.imports.tests import scene as files
 from devices.readings.imports.tests.scene import Tank
 from devices.readings.models import ReadingImport
 from devices.readings.tests.network import START
@@ -67,3 +71,42 @@ def test_a_value_of_an_exported_file_names_the_imports_that_may_have_brought_it(
     assert len(explain(level, find(level, NOW)).imports) == 2
     page = browser(operator).get(PAGE, {"metric": level.pk}).content.decode()
     assert "One of these imports brought it:" in page
+
+
+WRITTEN_BY_HAND = b"time,level_cm\n2026-11-20T10:00Z,5\n2026-11-20T10:01Z,6\n"
+
+
+def test_an_import_by_the_api_that_nobody_checked_first_is_named() -> None:
+    tank = Tank.make()
+    operator = person("operator", tank.device.community, Role.OPERATOR)
+    client = browser(operator)
+    path = f"/api/v1/devices/{tank.device.uuid}/import/"
+    file = SimpleUploadedFile("by hand.csv", WRITTEN_BY_HAND)
+    assert client.post(path, {"file": file, "dry_run": "false"}).status_code == 202
+    files.carry_out(Job.objects.get())
+
+    level = tank.metrics["level_cm"]
+    told = client.get(f"/api/v1/metrics/{level.pk}/explanation/").json()
+    assert [(one["into"], one["file"]) for one in told["imports"]] == [("device", "by hand.csv")]
+    page = client.get(PAGE, {"metric": level.pk}).content.decode()
+    assert "by hand.csv" in page
+    assert "had exported" not in page
+
+
+def test_an_import_by_the_command_is_named(tmp_path: Path) -> None:
+    tank = Tank.make()
+    file = tmp_path / "by hand.csv"
+    file.write_bytes(WRITTEN_BY_HAND)
+    call_command("import_readings", str(file), device=str(tank.device.uuid))
+
+    (imported,) = ReadingImport.objects.all()
+    level = tank.metrics["level_cm"]
+    assert explain(level, find(level, NOW)).imports == [imported]
+
+
+def test_an_import_that_held_no_value_of_the_metric_did_not_bring_it() -> None:
+    tank = Tank.make()
+    tank.imported(WRITTEN_BY_HAND)
+    tank.imported(WRITTEN_BY_HAND.replace(b"level_cm", b"depth_cm"))
+    level = tank.metrics["level_cm"]
+    assert len(explain(level, find(level, NOW)).imports) == 1
