@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -68,6 +69,30 @@ class Volume:
     ends: datetime
     rows: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """About how many bytes one owner of rows takes up in a calendar month (UTC).
+
+    `counted`: whoever is not named has no row in that month; else hardly any.
+    """
+
+    begins: datetime
+    owner: int
+    size: float
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """About which share of a month (0 to 1) each device takes up.
+
+    `counted`: a device that is not named has no reading in it; else hardly any.
+    """
+
+    of: Mapping[int, float]
+    counted: bool
 
 
 @dataclass(frozen=True, slots=True)

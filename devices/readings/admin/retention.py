@@ -13,7 +13,8 @@ from devices.admin.base import PageAdmin
 from devices.phrases import plural
 from devices.readings.archiving import holdings
 from devices.readings.models import RetentionRule
-from devices.readings.retention import NOTICE, SOON, outlook
+from devices.readings.outlook import SOON, outlook
+from devices.readings.retention import NOTICE
 from devices.readings.store import get_store
 from devices.readings.store.dropping import KEPT_LONGER
 

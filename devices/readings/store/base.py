@@ -8,7 +8,7 @@ from typing import Protocol
 
 from django.db import OperationalError
 
-from devices.readings.keeping import Cut, Dropped, Survey, Volume
+from devices.readings.keeping import Cut, Dropped, Shares, Survey, Volume
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -198,6 +198,9 @@ class ReadingStore(Protocol):
         """What the readings of each month take up, oldest first; sizes as far as the engine knows
         them, else by what a row usually takes.
         """
+
+    def shares(self) -> Mapping[datetime, Shares]:
+        """About which share of that each device has, by the beginning of the month."""
 
     def received_volumes(self) -> Sequence[Volume]:
         """The same of entries as received."""

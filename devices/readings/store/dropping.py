@@ -22,10 +22,11 @@ from devices.readings.store.watermark import marks
 
 KEPT_LONGER = timedelta(days=2)
 """Readings are kept so much longer than samples are taken: no day may change without them."""
-_OWNERS = {
+OWNERS = {
     ROWS: "SELECT id, device_id FROM readings_stream",
     TEXTS: "SELECT id, device_id FROM devices_metric",
 }
+"""SQL: the owners of readings, the first column of the key, and the device of each."""
 _COLUMNS = (
     ("device_id", "int8"),
     ("readings_from", "timestamptz"),
@@ -111,7 +112,7 @@ def _drop_readings(engine: Engine, until: Instants) -> int:
     with transaction.atomic():
         newest.settle(engine, max(until.values()))
     rows = 0
-    for table, owners in _OWNERS.items():
+    for table, owners in OWNERS.items():
         of_owner = dict(engine.query(owners))
         rows += engine.drop_of(
             table,

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from devices.readings.keeping import Volume
+from devices.readings.keeping import Part, Volume
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
 from devices.readings.store.batch import Batch
@@ -274,6 +274,10 @@ class Engine(Rows):
     @abstractmethod
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """What the rows of each month take up in these tables together, oldest first."""
+
+    @abstractmethod
+    def parts(self, table: Table) -> list[Part]:
+        """About what each owner has of each month of a table."""
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""

@@ -13,8 +13,8 @@ import psycopg
 from django.db import connection
 
 from devices.readings.instants import to_millisecond
-from devices.readings.keeping import Volume
-from devices.readings.store import ordering, partitions
+from devices.readings.keeping import Part, Volume
+from devices.readings.store import ordering, partitions, sampling
 from devices.readings.store.arrays import arrays, columns_of
 from devices.readings.store.engine import Stored
 from devices.readings.store.inserting import Inserter, changing, driver_cursor, read, span_of
@@ -174,6 +174,10 @@ class PostgresqlEngine(SqlRows):
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """Of each month's partitions, with their indexes; rows as the planner believes."""
         return partitions.volumes([table.name for table in tables])
+
+    def parts(self, table: Table) -> list[Part]:
+        """Of large months, by some of their pages."""
+        return sampling.parts(table.name, table.key[0])
 
     def change(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run a statement on a cursor that takes long arrays."""

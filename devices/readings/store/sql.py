@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from devices.readings.keeping import Cut, Dropped, Survey, Volume
+from devices.readings.keeping import Cut, Dropped, Shares, Survey, Volume
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -39,6 +39,7 @@ from devices.readings.store import (
     resuming,
     rolling,
     runs,
+    sharing,
     writing,
 )
 from devices.readings.store.engine import Engine
@@ -135,6 +136,10 @@ class SqlStore:
     def volumes(self) -> Sequence[Volume]:
         """What the readings of each month take up."""
         return self.engine.volumes([ROWS, TEXTS])
+
+    def shares(self) -> Mapping[datetime, Shares]:
+        """About which share of a month each device has."""
+        return sharing.shares(self.engine)
 
     def received_volumes(self) -> Sequence[Volume]:
         """What the entries as received of each month take up."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
@@ -13,13 +14,15 @@ from typing import Any
 from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
-from devices.readings.keeping import Volume
+from devices.readings.keeping import Part, Volume
 from devices.readings.store.engine import Stored
+from devices.readings.store.partitions import Month, month_of
 from devices.readings.store.sqlrows import SqlRows
 from devices.readings.store.tables import Key, Record, Table, whole
 
 _HOUR_MS = 3_600_000
 _DAY = timedelta(days=1)
+_DAY_MS = 24 * _HOUR_MS
 _ROW_BYTES = 112
 _ENTRY_BYTES = 70
 """Measured: what an entry as received takes beside its text, with its index."""
@@ -177,18 +180,34 @@ class SqliteEngine(SqlRows):
 
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """Counted; what a row takes is what was measured of such rows."""
-        union = " UNION ALL ".join(f"SELECT at FROM {table.name}" for table in tables)
-        rows = self.query(
-            f"SELECT strftime('%%Y-%%m', at / 1000, 'unixepoch') AS month, count(*) FROM ({union}) "
-            "GROUP BY month ORDER BY month"
-        )
+        counts: Counter[Month] = Counter()
+        for table in tables:
+            for (month, _), count in self._counts(table).items():
+                counts[month] += count
         bytes_a_row = max(map(self._bytes_of, tables))
-        volumes = []
-        for name, count in rows:
-            begins = datetime.fromisoformat(f"{name}-01T00:00:00+00:00")
-            ends = (begins + timedelta(days=32)).replace(day=1)
-            volumes.append(Volume(begins, ends, count, round(count * bytes_a_row)))
-        return volumes
+        return [
+            Volume(month.begins, month.following.begins, count, round(count * bytes_a_row))
+            for month, count in sorted(counts.items())
+        ]
+
+    def parts(self, table: Table) -> list[Part]:
+        """Counted."""
+        bytes_a_row = self._bytes_of(table)
+        return [
+            Part(month.begins, owner, count * bytes_a_row, counted=True)
+            for (month, owner), count in self._counts(table).items()
+        ]
+
+    def _counts(self, table: Table) -> Counter[tuple[Month, int]]:
+        """Rows of each month and owner. A day is found by arithmetic, faster than a month."""
+        counts: Counter[tuple[Month, int]] = Counter()
+        rows = self.query(
+            f"SELECT {table.key[0]} AS owner, at - ((at %% {_DAY_MS}) + {_DAY_MS}) %% {_DAY_MS} "
+            f"AS day, count(*) FROM {table.name} GROUP BY owner, day"
+        )
+        for owner, day, count in rows:
+            counts[month_of(self.moment(day)), owner] += count
+        return counts
 
     def _bytes_of(self, table: Table) -> float:
         """Of a row: texts as long as the newest ones."""

@@ -24,7 +24,7 @@ collect_ignore = [
     *(
         []
         if on_postgresql and not on_clickhouse
-        else ["test_arrays.py", "test_ordering.py", "test_partitions.py"]
+        else ["test_arrays.py", "test_ordering.py", "test_partitions.py", "test_sampling.py"]
     ),
     *([] if on_clickhouse else ["test_clickhouse_undone.py", "test_backup_clickhouse.py"]),
 ]

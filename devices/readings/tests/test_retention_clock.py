@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from devices.readings.keeping import Cut, Kept
 from devices.readings.models import RetentionRule
-from devices.readings.retention import cuts, outlook, prune
+from devices.readings.outlook import outlook
+from devices.readings.retention import cuts, prune
 from devices.readings.samples import (
     AggregateRequest,
     HistoryRequest,

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from devices.readings.instants import to_ms
-from devices.readings.keeping import Volume
+from devices.readings.keeping import Part, Volume
 from devices.readings.store.clickhouse.clusters import place_of
 from devices.readings.store.clickhouse.literals import listed
 from devices.readings.store.clickhouse.schema import KEYS
@@ -53,6 +53,17 @@ def volumes(server: Server, tables: Sequence[str]) -> list[Volume]:
         Volume(month.begins, month.following.begins, counts[month], sizes[month])
         for month in sorted(sizes)
     ]
+
+
+def parts(server: Server, table: str, owner: str) -> list[Part]:
+    """What each owner's rows take up in each month, if all rows are of one length."""
+    found: list[Part] = []
+    for month, (_, size) in months(server, table).items():
+        where = _within(table, month)
+        rows = server.rows(f"SELECT {owner}, count() FROM {table} WHERE {where} GROUP BY {owner}")
+        whole = sum(count for _, count in rows)
+        found += [Part(month.begins, key, size * count / whole, True) for key, count in rows]
+    return found
 
 
 def drop_until(engine: Engine, server: Server, table: str, until: datetime) -> int:

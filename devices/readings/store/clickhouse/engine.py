@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from devices.readings.instants import from_ms, to_ms
-from devices.readings.keeping import Volume
+from devices.readings.keeping import Part, Volume
 from devices.readings.periods import Span
 from devices.readings.samples import Sample, Tier
 from devices.readings.store.batch import Batch
@@ -267,3 +267,7 @@ class ClickhouseEngine(BookedEngine):
     def volumes(self, tables: Sequence[Table]) -> list[Volume]:
         """As the server counts them."""
         return dropping.volumes(self.server, [table.name for table in tables])
+
+    def parts(self, table: Table) -> list[Part]:
+        """Counted."""
+        return dropping.parts(self.server, table.name, table.key[0])
