@@ -14,14 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from devices.readings.api.base import OneMetricView
-from ingestion.explaining.tracing import (
-    Explanation,
-    NoSuchReading,
-    Origin,
-    Step,
-    explain,
-    find,
-)
+from ingestion.explaining.finding import NoSuchReading, find
+from ingestion.explaining.tracing import Explanation, Origin, Step, explain
 from ingestion.models import Import
 
 AT = OpenApiParameter(

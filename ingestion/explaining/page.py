@@ -15,7 +15,8 @@ from django.utils import timezone
 from devices.models import Metric
 from devices.readings.samples import Reading
 from devices.readings.store import ArchiveUnreadable, get_store
-from ingestion.explaining.tracing import Explanation, NoSuchReading, explain, find, shown
+from ingestion.explaining.finding import NoSuchReading, find, shown
+from ingestion.explaining.tracing import Explanation, explain
 
 _WRITTEN = "%Y-%m-%dT%H:%M:%S"
 _UNREADABLE = "This is no time. Write it like 2026-11-20T10:00:00."

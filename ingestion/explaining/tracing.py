@@ -10,37 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from devices.alerts.models import Alert
 from devices.models import CalibrationVersion, FieldMapping, Metric, Source
-from devices.readings.instants import MILLISECOND, hour_of, to_millisecond
+from devices.readings.instants import HOUR, MILLISECOND
 from devices.readings.models import ReadingImport
 from devices.readings.samples import (
-    AggregateRequest,
     Bucket,
-    HistoryRequest,
     Reading,
     Received,
     ReceivedRequest,
     Value,
 )
-from devices.readings.store import NotKept, NotNumeric, get_store
+from devices.readings.store import get_store
 from devices.readings.store.base import ReadingStore
 from ingestion.explaining import imports
+from ingestion.explaining.finding import hour_at, shown
 from ingestion.explaining.versions import MappingVersion, versions_of
 from ingestion.models import Import, PollLog
 from ingestion.normalise import FieldRule
 from ingestion.normalise.values import ValueRefused, read
 
-HOUR = timedelta(hours=1)
 _LONGEST_ANSWER = timedelta(minutes=2)
 """A request begins at most so long before its entries arrive."""
 _CLOSE = 1e-9
-
-
-class NoSuchReading(LookupError):
-    """Nothing is stored of that metric at that time; the message says so for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,34 +102,6 @@ class Explanation:
     alerts: Sequence[Alert]
 
 
-def find(metric: Metric, at: datetime, sequence: int | None = None) -> Reading:
-    """The metric's reading of that time (aware), or the last one before; raises NoSuchReading.
-
-    With `sequence`, exactly the reading of that entry number and time. Raises ArchiveUnreadable
-    where it may stand in a file of the archive that is missing or damaged.
-    """
-    found = _stored(metric, to_millisecond(at), sequence)
-    if not found:
-        zone = ZoneInfo(metric.device.community.zone)
-        raise NoSuchReading(
-            f"No single reading of {metric.label} is kept at "
-            f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} ({zone.key})"
-            + ("" if sequence is None else f" under the number {sequence}")
-            + (" or in the year before." if sequence is None else ".")
-        )
-    return found[0]
-
-
-def _stored(metric: Metric, at: datetime, sequence: int | None) -> list[Reading]:
-    until = at + MILLISECOND
-    if sequence is None:
-        since = until - timedelta(days=366)
-        newest = HistoryRequest(metric.pk, since, until, limit=1, newest_first=True)
-        return list(get_store().history(newest))
-    there = HistoryRequest(metric.pk, at, until, limit=1000)
-    return [one for one in get_store().history(there) if one.sequence == sequence]
-
-
 def explain(metric: Metric, reading: Reading) -> Explanation:
     """Where a stored reading of the metric comes from."""
     store = get_store()
@@ -149,7 +114,7 @@ def explain(metric: Metric, reading: Reading) -> Explanation:
         would, value = _made(origin.last, origin.entry)
         agrees = _same(value, reading.value)
         today = would if origin.makes_it and not agrees else ()
-    hour, alerts = _hour(store, metric, reading.at), _alerts(metric, reading.at)
+    hour, alerts = hour_at(metric, reading.at), _alerts(metric, reading.at)
     brought = _brought(metric, reading, origin)
     return Explanation(metric, reading, origin, brought, steps, agrees, today, hour, alerts)
 
@@ -279,27 +244,10 @@ def _limits(rule: FieldRule) -> str:
     return f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
 
 
-def shown(value: Value, unit: str = "") -> str:
-    """A value as it is, in words for people."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:.12g} {unit}".strip() if isinstance(value, (int, float)) else f"“{value}”"
-
-
 def _same(value: Value | None, stored: Value) -> bool:
     if isinstance(value, (bool, str)) or isinstance(stored, (bool, str)) or value is None:
         return value == stored
     return abs(value - stored) <= _CLOSE * max(1.0, abs(stored))
-
-
-def _hour(store: ReadingStore, metric: Metric, at: datetime) -> Bucket | None:
-    """What the hour of the reading (UTC) came to."""
-    begin = hour_of(at)
-    try:
-        request = AggregateRequest(metric.pk, begin, begin + HOUR, HOUR)
-        return next(iter(store.aggregate(request).buckets), None)
-    except (NotNumeric, NotKept):
-        return None
 
 
 def _alerts(metric: Metric, at: datetime) -> list[Alert]:

@@ -22,7 +22,8 @@ from devices.readings.instants import HOUR
 from devices.readings.samples import HistoryRequest, Reading
 from devices.readings.store import get_store
 from devices.tests.scene import browser, person
-from ingestion.explaining.tracing import NoSuchReading, explain, find
+from ingestion.explaining.finding import NoSuchReading, find
+from ingestion.explaining.tracing import explain
 from ingestion.models import Gap, Lane
 from ingestion.recalculation import request
 from ingestion.tests import stack as network

@@ -16,7 +16,8 @@ from devices.readings.imports.tests.scene import Tank
 from devices.readings.models import ReadingImport
 from devices.readings.tests.network import START
 from devices.tests.scene import browser, person
-from ingestion.explaining.tracing import explain, find
+from ingestion.explaining.finding import find
+from ingestion.explaining.tracing import explain
 from ingestion.imports.tests.scene import NOW, carry_out, channel, minutes, start, upload
 
 pytestmark = pytest.mark.django_db

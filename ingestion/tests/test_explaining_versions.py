@@ -7,7 +7,8 @@ import pytest
 from devices.models import FieldMapping, Role
 from devices.readings.samples import Value
 from devices.tests.scene import browser, person
-from ingestion.explaining.tracing import Explanation, explain, find
+from ingestion.explaining.finding import find
+from ingestion.explaining.tracing import Explanation, explain
 from ingestion.models import FormerField
 from ingestion.tests.recalculated import Scene
 
