@@ -151,8 +151,8 @@ def refuse_gone(request: AggregateRequest, kept: Kept) -> None:
         refuse_before(request.since, kept.readings_from, "Buckets that are not whole hours need")
     elif kept.hours_from is not None and request.since < kept.hours_from:
         raise NotKept(
-            f"Hours before {_words(kept.hours_from)} were dropped by age; days and months are "
-            "kept. Ask for days, or for a later start."
+            f"Hours before {_words(kept.hours_from)} are too old: their age has dropped them or is "
+            "about to. Days and months are kept. Ask for days, or for a later start."
         )
 
 
@@ -160,8 +160,9 @@ def refuse_before(since: datetime, kept_from: datetime | None, what: str) -> Non
     """Raise NotKept where a request needs readings that were dropped by age."""
     if kept_from is not None and since < kept_from:
         raise NotKept(
-            f"{what} single readings, and those before {_words(kept_from)} were dropped by age; "
-            "hours, days and months are kept. Ask for a later start."
+            f"{what} single readings, and those before {_words(kept_from)} are too old: their age "
+            "has dropped them or is about to. Hours, days and months are kept longer. Ask for a "
+            "later start."
         )
 
 

@@ -131,7 +131,7 @@ def test_hours_go_later_and_days_stay(store: ReadingStore) -> None:
     # Outside the database hours go a month at a time as well.
     until = hours_from - timedelta(days=2)
     assert kept[0] >= (until if in_the_database() else until.replace(day=1, hour=0))
-    with pytest.raises(NotKept, match="days and months are kept"):
+    with pytest.raises(NotKept, match="Days and months are kept"):
         store.aggregate(AggregateRequest(level.pk, JANUARY, NOW, timedelta(hours=6)))
     with pytest.raises(NotKept, match="single readings"):
         store.aggregate(AggregateRequest(level.pk, JANUARY, NOW, timedelta(minutes=30)))

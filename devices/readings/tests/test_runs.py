@@ -195,7 +195,7 @@ def test_numbers_leave_no_runs_and_say_so(store: ReadingStore) -> None:
     store.write([Sample(count.device_id, END, 2, {count.pk: 3})])
     store.roll_up(NOW)
     store.drop({count.device_id: Cut(CUT)})
-    with pytest.raises(NotKept, match="dropped by age"):
+    with pytest.raises(NotKept, match="are too old"):
         states(count, JANUARY, FEBRUARY, DAY)
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from devices.models import DataType, Membership, Metric
 from devices.readings import staying
+from devices.readings.keeping import Cut
 from devices.readings.models import RetentionRule
 from devices.readings.retention import prune
-from devices.readings.samples import Reading, Sample, Value
+from devices.readings.samples import HistoryRequest, Reading, Sample, Value
 from devices.readings.staying import Told, stays_of
 from devices.readings.store import ReadingStore
 from devices.readings.tests.network import START, device, metrics, minutes
@@ -104,7 +105,20 @@ def test_what_was_dropped_by_age_is_refused_and_never_called_unknown(
     RetentionRule.objects.create(readings_days=7, hours_days=730)
     RetentionRule.objects.update(changed_at=START - timedelta(days=30))
     prune(NOW + timedelta(days=30))
-    assert "dropped by age" in str(asked(client, mode, status=400))
+    assert "are too old" in str(asked(client, mode, status=400))
+
+
+def test_what_is_refused_for_its_age_is_not_called_dropped_while_it_is_there(
+    store: ReadingStore, client: Client
+) -> None:
+    mode = seen(client, DataType.INTEGER)
+    write(store, mode, dict.fromkeys(range(60), 3))
+    store.roll_up(START + timedelta(hours=2))
+    cut = START + timedelta(hours=1)
+    store.drop({mode.device_id: Cut(cut)})  # rows go two days later
+    assert store.history(HistoryRequest(mode.pk, START, cut))
+    said = str(asked(client, mode, status=400))
+    assert f"before {cut:%Y-%m-%d %H:%M} UTC are too old: their age has dropped them or is" in said
 
 
 def test_more_changes_than_can_be_read_are_refused(
