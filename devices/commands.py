@@ -8,6 +8,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import (
     BaseCommand,
@@ -16,14 +17,33 @@ from django.core.management.base import (
     DjangoHelpFormatter,
 )
 from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 from django.utils import timezone
 
 from devices.jobs import work_on_jobs
-from devices.models import Job, JobState
+from devices.models import Device, Job, JobState
 from devices.models.job import UNFINISHED
 from devices.phrases import sentence
 
 TURN = timedelta(seconds=2)
+
+
+def device_called(wanted: str) -> Device:
+    """The device of a UUID or name that somebody typed. Raises CommandError."""
+    found = list(Device.objects.select_related("community").filter(_called(wanted))[:10])
+    if not found:
+        raise CommandError("This site has no such device. Give its name, or its UUID.")
+    if len(found) > 1:
+        names = "; ".join(f"{one} of {one.community} ({one.uuid})" for one in found)
+        raise CommandError(f"Several devices fit: {names}. Give the UUID.")
+    return found[0]
+
+
+def _called(device: str) -> Q:
+    try:
+        return Q(uuid=UUID(device))
+    except ValueError:
+        return Q(name=device)
 
 
 class _Formatter(RawDescriptionHelpFormatter, DjangoHelpFormatter):

@@ -250,7 +250,23 @@ def test_the_command_tells_how_far_it_has_come(
         "120 rows, up to 2026-11-21 11:10",
         "180 rows, up to 2026-11-21 21:10",
     ]
-    assert done.endswith("0.0 MB")
+    assert done.endswith(": 8.0 KB")
+
+
+def test_the_command_takes_a_name_and_says_how_small_a_file_is(
+    tank: Device, tmp_path: Path
+) -> None:
+    out = io.StringIO()
+    with time_machine.travel(NOW - timedelta(days=400), tick=False):
+        words = [f"--device={tank.name}", f"--into={tmp_path}"]
+        call_command("export_readings", *words, stdout=out)
+    (file,) = tmp_path.iterdir()
+    assert out.getvalue() == f"{file}: {file.stat().st_size} bytes\n"
+    with pytest.raises(CommandError, match="no such device"):
+        call_command("export_readings", "--device=Nobody's", f"--into={tmp_path}")
+    device()  # of the same name
+    with pytest.raises(CommandError, match=r"Several devices fit: .* Give the UUID"):
+        call_command("export_readings", *words)
 
 
 def test_an_empty_range_is_an_empty_table(member: Client, tank: Device) -> None:

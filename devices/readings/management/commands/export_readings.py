@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.text import slugify
 
+from devices.commands import device_called
 from devices.models import Community, Device
 from devices.readings.export import FORMATS, TIERS, ExportRequest, table_of
 from devices.readings.export.telling import Reached, telling
@@ -29,7 +30,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose, from when to when, as what."""
         whose = parser.add_mutually_exclusive_group(required=True)
-        whose.add_argument("--device", type=UUID, help="a device's UUID")
+        whose.add_argument("--device", help="a device's name or UUID")
         whose.add_argument("--community", help="a community's slug: all its devices")
         parser.add_argument("--since", default="-30d", help="ISO 8601, or -24h, -30d; default -30d")
         parser.add_argument("--until", default="now")
@@ -51,7 +52,7 @@ class Command(BaseCommand):
                 size = self._write(file, form.write(table))
             except OSError as error:
                 raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
-            self.stdout.write(f"{file}: {size / 1e6:.1f} MB")
+            self.stdout.write(f"{file}: {_words(size)}")
 
     def _tell(self, name: str, reached: Reached) -> None:
         self.stdout.write(f"{name}: {reached.rows:,} rows, up to {reached.last:%Y-%m-%d %H:%M}")
@@ -76,14 +77,17 @@ class Command(BaseCommand):
             raise CommandError("--since must be before --until.")
         return begins, ends
 
-    def _devices(self, device: UUID | None, community: str | None) -> list[Device]:
-        rows = Device.objects.select_related("community")
+    def _devices(self, device: str | None, community: str | None) -> list[Device]:
         if device is not None:
-            found = list(rows.filter(uuid=device))
-        else:
-            if not Community.objects.filter(slug=community).exists():
-                raise CommandError(f"There is no community “{community}”.")
-            found = list(rows.filter(community__slug=community))
+            return [device_called(device)]
+        if not Community.objects.filter(slug=community).exists():
+            raise CommandError(f"There is no community “{community}”.")
+        found = list(Device.objects.select_related("community").filter(community__slug=community))
         if not found:
-            raise CommandError("There is no such device.")
+            raise CommandError(f"The community “{community}” has no device.")
         return found
+
+
+def _words(size: int) -> str:
+    """Bytes as pages write them, with an ordinary space: a terminal may not know the other."""
+    return filesizeformat(size).replace("\xa0", " ")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
-from django.db.models import Q
 from django.utils import timezone
 
-from devices.commands import JobCommand
+from devices.commands import JobCommand, device_called
 from devices.models import Device
 from devices.readings.imports import uploads, working
 from devices.readings.imports.checking import check_file, device_of
@@ -106,19 +104,4 @@ class Command(JobCommand):
 
 def _device(raw: BinaryIO, wanted: str | None) -> Device:
     """The device that was named, else the one that the file is of. Raises UnreadableFile."""
-    if not wanted:
-        return device_of(raw, Device.objects.all())
-    found = list(Device.objects.select_related("community").filter(_named(wanted))[:10])
-    if not found:
-        raise CommandError("This site has no such device. Give its name, or its UUID.")
-    if len(found) > 1:
-        names = "; ".join(f"{one} of {one.community} ({one.uuid})" for one in found)
-        raise CommandError(f"Several devices fit: {names}. Give the UUID.")
-    return found[0]
-
-
-def _named(device: str) -> Q:
-    try:
-        return Q(uuid=UUID(device))
-    except ValueError:
-        return Q(name=device)
+    return device_called(wanted) if wanted else device_of(raw, Device.objects.all())
