@@ -14,7 +14,7 @@ from devices.models import Device, Metric
 from devices.readings.export.table import titles_of
 from devices.readings.imports.rows import ENTRY_NAMES, OFFSET_NAMES, Heading
 from devices.readings.imports.text import UnreadableFile
-from devices.readings.imports.times import is_time, zone_in, zone_of
+from devices.readings.imports.times import is_time, named_by, zone_in, zone_of
 from devices.readings.imports.values import Rule
 from devices.units import Conversion, canonical, conversion
 
@@ -59,6 +59,8 @@ class Plan:
     zone: ZoneInfo | None
     columns: Sequence[Column]
     left_out: Sequence[str]
+    home: str
+    """The zone of the device's community, for examples."""
 
     @property
     def undecided(self) -> list[Column]:
@@ -85,8 +87,7 @@ def plan_of(heading: Heading, device: Device, chosen: Mapping[str, str]) -> Plan
     if len(times) != 1:
         raise UnreadableFile(
             f"The file has {'no column' if not times else 'several columns'} called “time”. Each "
-            "row needs one time: call its column Time (Asia/Kolkata), with the zone in which the "
-            "times were written."
+            f"row needs one time: {named_by(device.community.zone)}"
         )
     entry, offset = _place(names, ENTRY_NAMES), _place(names, OFFSET_NAMES)
     others = [place for place in range(len(names)) if place not in (times[0], entry, offset)]
@@ -102,7 +103,8 @@ def plan_of(heading: Heading, device: Device, chosen: Mapping[str, str]) -> Plan
     ]
     zone = zone_in(names[times[0]]) or zone_of(heading.facts.get("zone", ""))
     left_out = [names[place] for place in others if chosen.get(names[place]) == ""]
-    return Plan(times[0], entry, offset, zone, _once(columns), left_out)
+    home = device.community.zone
+    return Plan(times[0], entry, offset, zone, _once(columns), left_out, home)
 
 
 def _place(names: Sequence[str], wanted: Sequence[str]) -> int | None:

@@ -17,7 +17,7 @@ from devices.readings.imports.columns import Plan
 from devices.readings.imports.reasons import DETAILS, Reason, Refusal, Refused
 from devices.readings.imports.rows import Damage, Line
 from devices.readings.imports.tally import Tally, refusal_of
-from devices.readings.imports.times import read_time
+from devices.readings.imports.times import named_by, read_time
 from devices.readings.imports.values import read_value
 from devices.readings.models import KeptFrom
 from devices.readings.samples import Origin, Sample, Value
@@ -106,8 +106,13 @@ def _key(line: Line, plan: Plan, tally: Tally, now: datetime) -> Key | None:
         cell = line.cells[plan.entry]
         return at, _sequence(cell)
     except Refused as refused:
-        tally.refusal(line.where, _refusal(refused, "", cell))
+        tally.refusal(line.where, _refusal(refused, "", cell, _advice(refused.reason, plan)))
         return None
+
+
+def _advice(reason: Reason, plan: Plan) -> str:
+    """What to do, where that depends on whose device it is."""
+    return f" To say it, {named_by(plan.home)}" if reason == Reason.NO_ZONE else ""
 
 
 def _sequence(cell: Any) -> int:
@@ -123,9 +128,9 @@ def _sequence(cell: Any) -> int:
     return number
 
 
-def _refusal(refused: Refused, column: str, cell: Any) -> Refusal:
+def _refusal(refused: Refused, column: str, cell: Any, advice: str = "") -> Refusal:
     text = cell.text if isinstance(cell, Damage) else cell
-    return refusal_of(refused.reason, refused.detail, column, text)
+    return refusal_of(refused.reason, refused.detail + advice, column, text)
 
 
 def _stored(target: Target, found: dict[Key, Values]) -> dict[Key, Values]:

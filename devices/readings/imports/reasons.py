@@ -47,8 +47,7 @@ DETAILS = {
     Reason.UNREADABLE_TIME: "The time is not written as the export writes it, such as "
     "2026-11-20T15:30:00+05:30. A spreadsheet may have rewritten it: set the cells' format to "
     "yyyy-mm-dd hh:mm:ss and save again, or export again.",
-    Reason.NO_ZONE: "The time says no zone, and neither does the title of its column. Call the "
-    "column Time (Asia/Kolkata), with the zone in which the times were written.",
+    Reason.NO_ZONE: "The time says no zone, and neither does the title of its column.",
     Reason.AMBIGUOUS_TIME: "This time happened twice in its zone, when clocks were set back. Keep "
     "the column UTC offset, or write the offset behind the time.",
     Reason.NONEXISTENT_TIME: "This time never happened in its zone: clocks were set forward over "

@@ -31,6 +31,11 @@ def is_time(name: str) -> bool:
     return name.strip().lower() == "time" or zone_in(name) is not None
 
 
+def named_by(zone: str) -> str:
+    """Half a sentence: how the title of a column says a zone, with this one as the example."""
+    return f"call its column Time ({zone}), with the zone in which the times were written."
+
+
 def zone_in(name: str) -> ZoneInfo | None:
     """The zone in the title of a column: «Time (Asia/Kolkata)»."""
     found = _TITLE.fullmatch(name.strip())

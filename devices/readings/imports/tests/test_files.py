@@ -18,6 +18,7 @@ from devices.models import Device, Metric
 from devices.readings.export import FORMATS
 from devices.readings.imports.checking import check_file, device_of
 from devices.readings.imports.choices import Choices
+from devices.readings.imports.tally import Tally
 from devices.readings.imports.tests.scene import Tank
 from devices.readings.imports.text import UnreadableFile
 from devices.readings.samples import Tier
@@ -374,3 +375,14 @@ def test_keys_in_a_file_are_shown_to_nobody(tank: Tank) -> None:
     )
     assert counts(found)[2] == {"not_a_number": 1, "unreadable_time": 1, "no_row": 1}
     assert key not in str(found)
+
+
+def test_the_zone_that_is_suggested_is_the_communitys_own() -> None:
+    berlin = Tank.make("Europe/Berlin")
+    with pytest.raises(UnreadableFile, match=r"call its column Time \(Europe/Berlin\), with"):
+        check(berlin, "level_cm,state\n1,2\n")
+    found = Tally.of(check(berlin, "time,level_cm\n2026-11-20 10:00,1\n")["tally"])
+    assert found.examples["no_zone"][0]["detail"].endswith(
+        "To say it, call its column Time (Europe/Berlin), with the zone in which the times were "
+        "written."
+    )
