@@ -111,12 +111,14 @@ class DeviceFacts:
     """What a device's state is computed from.
 
     `last_at` is the time of its newest reading, `expected_s` the seconds after which the next one
-    is due (None: nobody knows). `alerts` are its open alerts other than `offline`.
+    is due (None: nobody knows; `usual`: nobody stated it of this device, it is what its type
+    usually does). `alerts` are its open alerts other than `offline`.
     """
 
     enabled: bool
     last_at: datetime | None
     expected_s: int | None
+    usual: bool = False
     offline: Notice | None = None
     alerts: Sequence[Notice] = ()
     sources: Sequence[SourceFacts] = ()
@@ -223,7 +225,10 @@ def _by_age(facts: DeviceFacts, source: SourceCondition, now: datetime) -> Devic
     fresh = freshness(facts.last_at, facts.expected_s, now)
     if facts.expected_s is None or fresh is Freshness.LIVE:
         return DeviceState(State.ONLINE, None, "", source)
-    reason = f"A reading is expected every {duration(facts.expected_s)}."
+    every = duration(facts.expected_s)
+    reason = f"A reading is expected every {every}."
+    if facts.usual:
+        reason = f"Devices of its type usually report every {every}."
     if fresh is Freshness.LATE:
         since = facts.last_at + late_after(facts.expected_s)
         return DeviceState(State.LATE, since, reason, source)

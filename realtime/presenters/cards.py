@@ -46,9 +46,9 @@ def shown_decimals(metric: Metric) -> int:
 
 
 def metric_value(
-    metric: Metric, reading: Reading | None, expected_s: int, now: datetime
+    metric: Metric, reading: Reading | None, expected_s: int, now: datetime, *, usual: bool
 ) -> MetricValue:
-    """A metric with its newest reading, if there is one."""
+    """A metric with its newest reading, if there is one; `usual`: nobody stated `expected_s`."""
     at = reading.at if reading else None
     decimals = shown_decimals(metric)
     return MetricValue(
@@ -63,6 +63,7 @@ def metric_value(
         at=at,
         age_s=max((now - at).total_seconds(), 0.0) if at else None,
         expected_every_s=expected_s,
+        usual=usual,
         freshness=freshness(at, expected_s, now),
         origin=reading.origin.value if reading else None,
         history_url=reverse("metric-series", args=[metric.pk]),
@@ -74,7 +75,9 @@ def metric_value(
 def metric_values(seen: SeenDevice, now: datetime) -> list[MetricValue]:
     """A device's metrics in their order; the first one is the headline."""
     return [
-        metric_value(metric, reading, seen.metric_expected_s(metric), now)
+        metric_value(
+            metric, reading, seen.metric_expected_s(metric), now, usual=seen.is_usual(metric)
+        )
         for metric, reading in seen.latest
     ]
 

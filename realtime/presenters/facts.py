@@ -57,12 +57,19 @@ class SeenDevice:
     last_at: datetime | None
     expected_s: int
     unstated_s: int
+    asked: bool
+    """Whether a source is switched on: how often it is asked is what is expected, where nobody
+    stated that; without one, what is usual of the device's type."""
     state: DeviceState
     latest: Latest = ()
 
     def metric_expected_s(self, metric: Metric) -> int:
         """Seconds after which the metric's next reading is due."""
         return metric.expected_every_s or self.unstated_s
+
+    def is_usual(self, metric: Metric) -> bool:
+        """Whether that is only what devices of its type usually do."""
+        return not metric.expected_every_s and not self.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,7 @@ def _see(
     known = [(source, polling.get(source.pk, NEVER_POLLED)) for source in sources]
     facts = [_source_facts(source, how, alerts) for source, how in known]
     unstated_s = _unstated_s(device, known)
+    asked = any(source.enabled for source in sources)
     expected_s = min((stated_s or unstated_s for stated_s, _ in heard), default=unstated_s)
     last_at = max((at for _, at in heard if at is not None), default=None)
     own = alerts.of_device.get(device.pk, [])
@@ -189,6 +197,7 @@ def _see(
             enabled=device.enabled,
             last_at=last_at,
             expected_s=expected_s,
+            usual=not asked and expected_s not in {stated_s for stated_s, _ in heard},
             offline=next((notice(a) for a in own if a.kind == Kind.DEVICE_OFFLINE), None),
             alerts=[notice(a) for a in own if a.kind not in _OWN_AXIS],
             sources=facts,
@@ -199,7 +208,7 @@ def _see(
         SeenSource(source, how, source_condition(fact))
         for (source, how), fact in zip(known, facts, strict=True)
     ]
-    return SeenDevice(device, seen, own, last_at, expected_s, unstated_s, state)
+    return SeenDevice(device, seen, own, last_at, expected_s, unstated_s, asked, state)
 
 
 # Kinds that have a place of their own in a device's state.

@@ -68,6 +68,8 @@ class MetricValue:
     at: datetime | None
     age_s: float | None
     expected_every_s: int | None
+    usual: bool
+    """Whether that is only what devices of its type usually do."""
     freshness: Freshness
     origin: str | None
     history_url: str

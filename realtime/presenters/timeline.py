@@ -70,8 +70,8 @@ def _timeline(metric: Metric, now: datetime, zone: tzinfo) -> Timeline:
     except PaceUnknown:
         return Timeline(
             metric.label,
-            trouble="Nobody said how often it is expected, so silence cannot be told from a pause. "
-            "An operator can state it on the metric's page.",
+            trouble="Nobody stated how often this one is expected, so silence cannot be told from "
+            "a pause. An operator can state it on the metric's page.",
         )
     except (NotKept, TooManyStays) as error:
         return Timeline(metric.label, trouble=str(error))

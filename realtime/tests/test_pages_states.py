@@ -91,7 +91,11 @@ def test_without_a_known_pace_it_is_said_instead_of_guessed(hill: Community, pum
     (strip,), html = shown(hill, pump)
     assert not strip.bars
     assert "how often" in strip.trouble
-    assert "Nobody said how often" in html
+    assert "Nobody stated how often this one is expected" in html
+    assert "usually every" in html  # what its type does; not said to be expected of this one
+    assert "Devices of its type usually report every 30 s." in html
+    assert "is expected every" not in html
+    assert "expected every" not in html
 
 
 def test_numbers_and_what_was_never_heard_have_no_strip(hill: Community, pump: Device) -> None:

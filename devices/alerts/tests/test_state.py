@@ -79,6 +79,8 @@ def test_late_and_stale_say_since_when() -> None:
     assert late.since == ago(180) + late_after(60)
     assert stale.since == ago(1000) + stale_after(60)
     assert stale.reason == "A reading is expected every 60 s."
+    usual = device_state(facts(ago(1000), usual=True), NOW)
+    assert usual.reason == "Devices of its type usually report every 60 s."
 
 
 def test_an_open_offline_alert_makes_it_offline_with_its_words() -> None:
