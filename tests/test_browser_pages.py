@@ -101,6 +101,35 @@ def test_a_device_page_draws_its_history_and_goes_on(living: LivingSite, browser
     assert troubles.said == []
 
 
+def test_a_range_without_readings_has_no_lowest_average_or_trend(
+    living: LivingSite, browser: Browser
+) -> None:
+    living.run(
+        "from datetime import timedelta\n"
+        "from django.utils import timezone\n"
+        "from devices.models import Device, Metric\n"
+        "from devices.readings.samples import Sample\n"
+        "from devices.readings.store import get_store\n"
+        "pump = Device.objects.get(name='Pump House', community__slug='ambapur')\n"
+        "quiet = Device.objects.create(community=pump.community, type=pump.type, name='Quiet')\n"
+        "level = Metric.objects.create(device=quiet, name='level_m', label='Level', unit='m')\n"
+        "at = timezone.now() - timedelta(days=3)\n"
+        "get_store().write([Sample(quiet.pk, at, 1, {level.pk: 14.7})])\n"
+    )
+    page = living.person(browser)
+    page.goto(living.url(living.device("Quiet") + "?range=24h"))
+    expect(page.locator("[data-chart-note=empty]")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("[data-fact=latest]")).to_have_text("14.7 m")
+    for fact in ("trend", "min", "mean", "max"):
+        expect(page.locator(f"[data-fact={fact}]")).to_have_text("–")
+    page.click("text=Readings as a table")
+    expect(page.locator("[data-chart-rows] tr")).to_have_count(0)
+
+    page.click("[data-chart-range='7d']")
+    expect(page.locator("[data-fact=max]")).to_have_text("14.7 m", timeout=PATIENCE_MS)
+    expect(page.locator("[data-chart-rows] tr")).to_have_count(1)
+
+
 def test_a_file_of_readings_says_how_far_it_is_and_that_it_is_there(
     living: LivingSite, browser: Browser
 ) -> None:

@@ -164,15 +164,24 @@ export class Chart {
     if (tail && end - tail.at > gap) data.gaps.push([tail.at, end]);
     this.plot.show(data, [start, end]);
     const reported = tail ?? this.current(this.choice.metric);
-    this.note(tail && tail.at >= start ? null : reported ? "empty" : "never");
+    this.note(this.within().length > 0 ? null : reported ? "empty" : "never");
     this.state();
     this.fillTable();
   }
 
-  /** Latest, lowest, average, highest, trend. */
+  /** The points of the range: not the one before it. A bucket may begin before what it holds of the range. */
+  within() {
+    const start = now() / 1000 - RANGES[this.range].seconds;
+    return this.points.filter((point) => point.at >= start || point.at + this.bucket > start);
+  }
+
+  /** The latest, whenever that was; lowest, average, highest and trend of the range. */
   state() {
-    const summary = this.points.length > 0 ? summarise(this.points) : null;
-    for (const name of /** @type {const} */ (["latest", "min", "mean", "max"])) {
+    const within = this.within();
+    const summary = within.length > 0 ? summarise(within) : null;
+    const tail = this.points[this.points.length - 1];
+    this.fact("latest", tail ? this.words(tail.value) : "–");
+    for (const name of /** @type {const} */ (["min", "mean", "max"])) {
       this.fact(name, summary ? this.words(summary[name]) : "–");
     }
     this.fact("trend", summary ? TRENDS[summary.trend] : "–");
@@ -253,7 +262,8 @@ export class Chart {
 
   fillTable() {
     if (!(/** @type {HTMLDetailsElement} */ (this.part("table")).open)) return;
-    const newest = this.points.slice(-TABLE_ROWS).reverse();
+    const within = this.within();
+    const newest = within.slice(-TABLE_ROWS).reverse();
     const { decimals } = this.choice;
     const rows = newest.map(({ at, value, min, max }) => {
       const row = document.createElement("tr");
@@ -271,15 +281,15 @@ export class Chart {
       return row;
     });
     this.part("rows").replaceChildren(...rows);
-    const more = this.points.length > newest.length;
+    const more = within.length > newest.length;
     this.part("rows-note").textContent = more
-      ? `The newest ${newest.length} of ${this.points.length}; the download holds all.`
+      ? `The newest ${newest.length} of ${within.length}; the download holds all.`
       : "";
   }
 
   download() {
     const link = document.createElement("a");
-    const url = URL.createObjectURL(new Blob([toCsv(this.points)], { type: "text/csv" }));
+    const url = URL.createObjectURL(new Blob([toCsv(this.within())], { type: "text/csv" }));
     link.href = url;
     link.download = `${this.choice.metric}-${this.range}.csv`;
     link.click();

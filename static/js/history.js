@@ -20,7 +20,6 @@
  * @property {Part[]} parts oldest first
  *
  * @typedef {Object} Summary
- * @property {number} latest
  * @property {number} min
  * @property {number} max
  * @property {number} mean
@@ -193,7 +192,6 @@ export function summarise(points) {
   const change = mean(recent.slice(-half)) - mean(recent.slice(0, half));
   const steady = Math.abs(change) <= (max - min) * STEADY;
   return {
-    latest: points[points.length - 1].value,
     min,
     max,
     mean: mean(points),
