@@ -19,7 +19,7 @@ from devices.models import Metric
 from devices.readings.instants import HOUR
 from devices.readings.keeping import Kept
 from devices.readings.pace import GAP
-from devices.readings.periods import day_span, month_span
+from devices.readings.periods import Period, day_span, hour_span, month_span
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
@@ -27,7 +27,7 @@ from devices.readings.samples import (
     Reading,
     Tier,
 )
-from devices.readings.store import NotNumeric, get_store
+from devices.readings.store import ArchiveUnreadable, NotNumeric, get_store
 from devices.readings.store.archive.stitching import together
 
 MINUTE = timedelta(minutes=1)
@@ -100,22 +100,30 @@ def series(metric: Metric, since: datetime, until: datetime, points: int) -> Ser
 
     The readings themselves while they are few enough, else minimum, average and maximum of equal
     buckets from the coarsest tier that answers: two numbers and their mean for each place.
-    Raises NotNumeric for text.
+    Raises NotNumeric for text, ArchiveUnreadable where neither the archive nor a tier answers.
     """
     if metric.data_type == "text":
         raise NotNumeric("Text cannot be drawn as a line.")
+    survey = get_store().survey(metric.pk)
+    try:
+        return _charted(metric, since, until, points, survey.kept)
+    except ArchiveUnreadable:  # the parts say that hours or days were drawn instead
+        return _charted(metric, since, until, points, survey.beside_archive)
+
+
+def _charted(metric: Metric, since: datetime, until: datetime, points: int, kept: Kept) -> Series:
+    """The chart of what is kept."""
     zone = ZoneInfo(metric.device.community.zone)
     width = _width(until - since, points)
-    survey = get_store().survey(metric.pk, since, until, points)
     plan: list[_Stretch] = []
-    for begins, ends, finest in _kept_stretches(survey.kept, zone, since, until):
+    for begins, ends, finest in _kept_stretches(kept, zone, since, until):
         room = int(points * ((ends - begins) / (until - since)))
-        few = not finest and survey.readings <= room
+        few = not finest and get_store().count(metric.pk, begins, ends, room) <= room
         stretch = _Stretch(begins, ends, None if few else max(width, finest))
         if plan and plan[-1].continues(stretch):
             stretch = _Stretch(plan.pop().since, ends, stretch.width)
         plan.append(stretch)
-    return _drawn(metric, plan, survey.kept.archived_until)
+    return _drawn(metric, plan, kept.archived_until)
 
 
 def _drawn(metric: Metric, plan: Sequence[_Stretch], archived_until: datetime | None) -> Series:
@@ -189,13 +197,22 @@ def _part(metric: Metric, stretch: _Stretch) -> tuple[Part, list[Point]]:
 def _request(
     metric: Metric, since: datetime, until: datetime, width: timedelta
 ) -> AggregateRequest:
-    """Buckets of a stretch; the first day (or month) is whole, as the tier holds it."""
-    if width < DAY:
+    """Buckets of a stretch; the first and last hour, day or month is whole, as the tier holds it:
+    of a part of one there may be no readings any more.
+    """
+    if width < HOUR:
         return AggregateRequest(metric.pk, since, until, width)
+    period: Period
+    bucket: timedelta | Tier
+    if width < DAY:
+        period, bucket = hour_span, width
+    elif width < MONTH:
+        period, bucket = day_span, Tier.DAY
+    else:
+        period, bucket = month_span, Tier.MONTH
     zone = ZoneInfo(metric.device.community.zone)
-    if width >= MONTH:
-        return AggregateRequest(metric.pk, month_span(since, zone).since, until, Tier.MONTH)
-    return AggregateRequest(metric.pk, day_span(since, zone).since, until, Tier.DAY)
+    ends = period(until - timedelta.resolution, zone).until
+    return AggregateRequest(metric.pk, period(since, zone).since, ends, bucket)
 
 
 def _apart(before: Point, after: Point, older: Part, newer: Part) -> bool:

@@ -97,14 +97,14 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a range of a metric holds: from when on what is kept, and how many single readings.
+    """From when on what of a metric is kept, as the books have it: no file is opened for it.
 
-    `readings` counts no further than was asked, and only where they are still kept. Of a text or
-    on/off metric, runs stand for the readings from `runs_from` (None: since ever) to `runs_until`
+    `beside_archive` is what answers when a file of the archive does not. Of a text or on/off
+    metric, runs stand for the readings from `runs_from` (None: since ever) to `runs_until`
     (None: there are none); those from then on are all there.
     """
 
     kept: Kept
-    readings: int
+    beside_archive: Kept
     runs_from: datetime | None = None
     runs_until: datetime | None = None

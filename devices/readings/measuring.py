@@ -174,7 +174,7 @@ def _percentiles(
     answer = get_store().percentiles(
         PercentileRequest(request.metric, request.since, request.until, request.width, percents)
     )
-    edge = get_store().survey(metric.pk, request.until, request.until, most=0).kept.archived_until
+    edge = get_store().survey(metric.pk).kept.archived_until
     tier = Tier.RAW if edge is None or request.since >= edge else Tier.ARCHIVE
     return {
         name: _Found(metric.unit, tier, {bucket.start: bucket.values[percent] for bucket in answer})

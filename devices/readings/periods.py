@@ -44,6 +44,11 @@ def day_of(at: datetime, zone: ZoneInfo) -> date:
     return day - timedelta(days=1) if at < day_start(day, zone) else day
 
 
+def hour_span(at: datetime, zone: ZoneInfo) -> Span:
+    """The hour that holds an instant: of UTC, whatever the zone."""
+    return Span(hour_of(at), hour_of(at), hour_of(at) + HOUR)
+
+
 def day_span(at: datetime, zone: ZoneInfo) -> Span:
     """The calendar day that holds an instant."""
     day = day_of(at, zone)

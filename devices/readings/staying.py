@@ -140,7 +140,7 @@ class _Kept(NamedTuple):
 
 
 def _kept(metric: Metric, since: datetime, until: datetime) -> _Kept:
-    held = get_store().survey(metric.pk, since, until, most=0)
+    held = get_store().survey(metric.pk)
     readings_from = held.kept.readings_from
     if readings_from is None or since >= readings_from or held.runs_until is None:
         return _Kept(readings_from, None)

@@ -13,10 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from devices.models import DataType, Device, Metric
-from devices.readings.instants import HOUR, hour_of
+from devices.readings.instants import HOUR
 from devices.readings.pace import silence
 from devices.readings.paging import all_readings
-from devices.readings.periods import Period, Span, day_span, month_span
+from devices.readings.periods import Period, day_span, hour_span, month_span
 from devices.readings.samples import (
     RESOLUTIONS,
     AggregateRequest,
@@ -40,7 +40,7 @@ _SPANS = {
     Tier.MONTH: timedelta(days=6 * BUCKETS_AT_ONCE),  # the store counts the days of a range
 }
 _PERIODS: dict[Tier, Period] = {
-    Tier.HOUR: lambda at, zone: Span(hour_of(at), hour_of(at), hour_of(at) + HOUR),
+    Tier.HOUR: hour_span,
     Tier.DAY: day_span,
     Tier.MONTH: month_span,
 }
@@ -241,7 +241,7 @@ def _buckets(
 def _bucket_rows(
     request: ExportRequest, tier: Tier, metrics: Sequence[Metric], zone: ZoneInfo
 ) -> Iterator[tuple[Any, ...]]:
-    kept_from = _hours_from(request, metrics) if tier is Tier.HOUR else None
+    kept_from = _hours_from(metrics) if tier is Tier.HOUR else None
     for since, until in _spans(request, tier, zone):
         found: dict[datetime, dict[int, Bucket]] = {}
         for metric in metrics:
@@ -260,12 +260,11 @@ def _bucket_rows(
             yield tuple(cells)
 
 
-def _hours_from(request: ExportRequest, metrics: Sequence[Metric]) -> datetime | None:
+def _hours_from(metrics: Sequence[Metric]) -> datetime | None:
     """From when on the device's hours are kept; None: all are."""
     if not metrics:
         return None
-    survey = get_store().survey(metrics[0].pk, request.since, request.until, most=0)
-    return survey.kept.hours_from
+    return get_store().survey(metrics[0].pk).kept.hours_from
 
 
 def _statistics(bucket: Bucket | None) -> list[float | int | None]:

@@ -164,10 +164,14 @@ class ReadingStore(Protocol):
         Raises UnknownMetric, or TooMuch beyond `most`.
         """
 
-    def survey(self, metric: int, since: datetime, until: datetime, most: int) -> Survey:
-        """What [since, until) of a metric holds; counts no more than `most` + 1 readings.
+    def survey(self, metric: int) -> Survey:
+        """From when on what of a metric is kept. Raises UnknownMetric."""
 
-        Raises UnknownMetric.
+    def count(self, metric: int, since: datetime, until: datetime, most: int) -> int:
+        """How many single readings [since, until) of a metric holds, as far as they are kept;
+        counted no further than `most` + 1.
+
+        Raises UnknownMetric, and ArchiveUnreadable where some of them are in the archive.
         """
 
     def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:

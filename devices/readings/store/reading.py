@@ -158,19 +158,30 @@ def _stored_rows(
     ]
 
 
-def survey(engine: Engine, metric: int, since: datetime, until: datetime, most: int) -> Survey:
+def survey(engine: Engine, metric: int) -> Survey:
     """See `ReadingStore.survey`."""
+    subject = subject_of(engine, metric)
+    kept = beside = subject.kept
+    if kept.archived_until is not None:
+        # Older rows are not all there; hours and days are, whatever the archive holds.
+        begins = max(kept.archived_until, kept.readings_from or EPOCH)
+        beside = Kept(begins, subject.cut.hours_from)
+    return Survey(kept, beside, *subject.runs)
+
+
+def count(engine: Engine, metric: int, since: datetime, until: datetime, most: int) -> int:
+    """See `ReadingStore.count`."""
     subject = subject_of(engine, metric)
     since = max(since, subject.kept.readings_from or EPOCH)
     edge = subject.kept.archived_until
-    count = 0
+    found = 0
     if edge is not None and since < min(edge, until):
         older = min(edge, until)
-        count = archive.count(subject.metric, subject.data_type, since, older, most + 1)
+        found = archive.count(subject.metric, subject.data_type, since, older, most + 1)
         since = edge
-    if since < until and count <= most and not _unheard(subject):
-        count += _count(engine, subject, since, until, most + 1 - count)
-    return Survey(subject.kept, count, *subject.runs)
+    if since < until and found <= most and not _unheard(subject):
+        found += _count(engine, subject, since, until, most + 1 - found)
+    return found
 
 
 def _count(engine: Engine, subject: Subject, since: datetime, until: datetime, most: int) -> int:

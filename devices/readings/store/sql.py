@@ -111,9 +111,13 @@ class SqlStore:
         """All readings of several metrics."""
         return lines.histories(self.engine, request)
 
-    def survey(self, metric: int, since: datetime, until: datetime, most: int) -> Survey:
-        """What a range of a metric holds."""
-        return reading.survey(self.engine, metric, since, until, most)
+    def survey(self, metric: int) -> Survey:
+        """From when on what of a metric is kept."""
+        return reading.survey(self.engine, metric)
+
+    def count(self, metric: int, since: datetime, until: datetime, most: int) -> int:
+        """How many single readings a range of a metric holds."""
+        return reading.count(self.engine, metric, since, until, most)
 
     def statistics(self, metric: int, since: datetime, until: datetime) -> Bucket | None:
         """Statistics over all of [since, until)."""

@@ -83,7 +83,7 @@ def answers(store: ReadingStore, metric: Metric, since: datetime, until: datetim
             for newest in (False, True)
         ],
         "line": [*zip(line.at, line.values, strict=True)],
-        "counts": [store.survey(key, since, until, most).readings for most in (0, 3, 10_000)],
+        "counts": [store.count(key, since, until, most) for most in (0, 3, 10_000)],
     }
     if metric.data_type != DataType.TEXT:
         found["days"] = store.completeness(key, since, until)

@@ -206,7 +206,7 @@ def test_what_went_without_the_archive_leaves_a_hole_that_is_told(store: Reading
     store.drop({owner: Cut(MARCH + 2 * DAY)})  # February is not
     drop(store)  # March is again
 
-    kept = store.survey(level.pk, JANUARY, NOW, 1).kept
+    kept = store.survey(level.pk).kept
     assert (kept.readings_from, kept.archived_until) == (MARCH, APRIL)
     months = {one.at.month for one in store.history(HistoryRequest(level.pk, JANUARY, NOW))}
     assert months == {1, 3, 4, 5}

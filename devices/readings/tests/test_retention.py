@@ -63,7 +63,7 @@ def test_dropped_readings_leave_their_tiers_and_do_not_come_back(store: ReadingS
     assert {one.at for one in samples if one.at >= kept_from} <= set(left)
     assert min(left) >= datetime(2026, 3, 1, tzinfo=UTC)
     assert store.statistics(level.pk, JANUARY, NOW) == before
-    assert store.survey(level.pk, JANUARY, NOW, 1).kept == Kept(kept_from)
+    assert store.survey(level.pk).kept == Kept(kept_from)
     again = store.write(samples[:3])
     assert (again.new, list(again.expired)) == ([], samples[:3])
     store.roll_up(NOW)
@@ -123,9 +123,7 @@ def test_hours_go_later_and_days_stay(store: ReadingStore) -> None:
 
     assert store.aggregate(days) == before
     hours_from = NOW - timedelta(days=100)
-    assert store.survey(level.pk, JANUARY, NOW, 1).kept == Kept(
-        NOW - timedelta(days=40), hours_from
-    )
+    assert store.survey(level.pk).kept == Kept(NOW - timedelta(days=40), hours_from)
     kept = [bucket.start for bucket in tier_of(Tier.HOUR, level.pk)]
     assert sum(start >= hours_from for start in kept) == 100
     # Outside the database hours go a month at a time as well.

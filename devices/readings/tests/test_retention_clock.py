@@ -104,7 +104,7 @@ def test_where_nobody_measures_any_more_everything_may_stay(store: ReadingStore)
         prune(later + timedelta(hours=1))
     assert [line["event"] for line in lines] == ["clock_believed_again"]
     assert outlook(later).believed is None
-    assert store.survey(level.pk, JANUARY, NOW, 1).kept == Kept(later - timedelta(days=90))
+    assert store.survey(level.pk).kept == Kept(later - timedelta(days=90))
 
 
 def test_a_reading_that_is_a_little_ahead_does_not_matter(store: ReadingStore) -> None:
