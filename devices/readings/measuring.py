@@ -13,6 +13,7 @@ from devices.readings.pace import silence
 from devices.readings.samples import (
     AggregateRequest,
     Bucket,
+    Buckets,
     IntegralRequest,
     PercentileRequest,
     Tier,
@@ -54,10 +55,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Columns by measure; `starts` says where each bucket begins."""
+    """Columns by measure; `starts` says where each bucket begins.
+
+    `left_out` as in Buckets: what STATISTICS do not count.
+    """
 
     starts: Sequence[datetime]
     columns: Mapping[str, Column]
+    left_out: Sequence[tuple[datetime, datetime]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,11 @@ def measure(
         raise NoSuchMeasure(f"“{min(unknown)}” is no measure. Known: {', '.join(known())}.")
     units_of = {name: _unit(metric, name) for name in lines}
     found: dict[str, _Found] = {}
+    left_out: Sequence[tuple[datetime, datetime]] = ()
     if plain:
-        found |= _statistics(metric, request, plain)
+        answer = get_store().aggregate(request)
+        found |= _statistics(metric, answer, plain)
+        left_out = answer.left_out
     if percents:
         found |= _percentiles(metric, request, percents)
     if lines:
@@ -98,6 +106,7 @@ def measure(
             name: Column(one.unit, one.tier, [one.values.get(start) for start in starts])
             for name, one in ((name, found[name]) for name in measures)
         },
+        left_out,
     )
 
 
@@ -154,10 +163,7 @@ def _unit(metric: Metric, name: str) -> tuple[str, float]:
     return found
 
 
-def _statistics(
-    metric: Metric, request: AggregateRequest, names: Sequence[str]
-) -> dict[str, _Found]:
-    answer = get_store().aggregate(request)
+def _statistics(metric: Metric, answer: Buckets, names: Sequence[str]) -> dict[str, _Found]:
     found = {}
     for name in names:
         values: dict[datetime, Any] = {

@@ -251,10 +251,13 @@ class Buckets:
     """The answer of an aggregate: the coarsest tier that was read, and the buckets with readings.
 
     What that tier does not hold yet (the newest readings, late ones) was read from finer ones.
+    `left_out` are the stretches (since, until) of the range in which something was said that does
+    not count: parts of hours whose readings were dropped by age.
     """
 
     tier: Tier
     buckets: Sequence[Bucket] = field(default_factory=tuple)
+    left_out: Sequence[tuple[datetime, datetime]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,13 @@ class MeasureSerializer(serializers.Serializer[dict[str, Any]]):
     values = serializers.ListField(child=serializers.FloatField(allow_null=True))
 
 
+class StretchSerializer(serializers.Serializer[dict[str, Any]]):
+    """A stretch of time."""
+
+    start = serializers.FloatField(help_text="Seconds since 1970; inclusive.")
+    end = serializers.FloatField(help_text="Seconds since 1970; exclusive.")
+
+
 class MeasuresSerializer(serializers.Serializer[dict[str, Any]]):
     """Columns by measure, as long as `at`."""
 
@@ -117,6 +124,11 @@ class MeasuresSerializer(serializers.Serializer[dict[str, Any]]):
         child=serializers.FloatField(), help_text="Seconds since 1970; a bucket's beginning."
     )
     measures = serializers.DictField(child=MeasureSerializer())
+    left_out = StretchSerializer(
+        many=True,
+        help_text="Stretches of the range that count, minimum, average and other statistics lack: "
+        "single readings were dropped by age, and the hour (of UTC) lies partly outside the range.",
+    )
 
 
 class StaySerializer(serializers.Serializer[dict[str, Any]]):

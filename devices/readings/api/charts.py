@@ -122,6 +122,10 @@ class MeasuresView(OneMetricView):
                     name: {"unit": one.unit, "tier": one.tier.value, "values": one.values}
                     for name, one in found.columns.items()
                 },
+                "left_out": [
+                    {"start": to_ms(begins) / 1000, "end": to_ms(ends) / 1000}
+                    for begins, ends in found.left_out
+                ],
             }
         )
 

@@ -34,6 +34,7 @@ from devices.readings.samples import (
 from devices.readings.store.archive import reading as archive
 from devices.readings.store.archive.stitching import by_hours, divide, joined, together
 from devices.readings.store.base import NotKept, NotNumeric, TooManyBuckets
+from devices.readings.store.edges import sorted_out
 from devices.readings.store.engine import Engine
 from devices.readings.store.reading import Subject, subject_of
 from devices.readings.store.summary import STATISTICS, TIER_TABLES
@@ -65,16 +66,24 @@ def aggregate(engine: Engine, request: AggregateRequest) -> Buckets:
     readings: list[Span] = []
     for span in younger:
         for part, has_hours in by_hours(span, subject.kept, subject.cut):
-            inner, edges = split_hours(part, subject.rolled, pending) if has_hours else ([], [part])
+            inner, outer = split_hours(part, subject.rolled, pending) if has_hours else ([], [part])
             hours += inner
-            readings += edges
-    archived, readings = divide(readings, subject.kept.archived_until)
-    parts = ((Tier.DAY, of_days), (Tier.HOUR, hours), (Tier.ARCHIVE, archived))
+            readings += outer
+    edges = sorted_out(
+        readings,
+        subject.kept.readings_from,
+        pending,
+        lambda spans: _summed(engine, subject.metric, spans, []),
+        lambda spans: _read(engine, subject, [], spans),
+    )
+    archived, _ = divide(edges.readings, subject.kept.archived_until)
+    parts = ((Tier.DAY, of_days), (Tier.HOUR, [*hours, *edges.whole]), (Tier.ARCHIVE, archived))
     tiers |= {tier for tier, some in parts if some}
-    older = joined(of_days, archive.summaries(subject.metric, subject.data_type, archived))
-    found = joined(older, _summed(engine, subject.metric, hours, readings))
+    found = joined(of_days, _read(engine, subject, hours, edges.readings))
+    found = joined(found, edges.whole)
     ordered = sorted([*buckets, *found], key=lambda bucket: bucket.start)
-    return Buckets(max(tiers, key=_ORDER.index), ordered)
+    left_out = [(span.since, span.until) for span in edges.left_out]
+    return Buckets(max(tiers, key=_ORDER.index), ordered, sorted(left_out))
 
 
 def _by_age(subject: Subject, spans: Sequence[Span]) -> tuple[list[Span], list[Span]]:
@@ -123,6 +132,15 @@ def _days(engine: Engine, metric: int, since: datetime, until: datetime) -> list
         [metric, engine.instant(since), engine.instant(until)],
     )
     return [_bucket(engine, row) for row in rows]
+
+
+def _read(
+    engine: Engine, subject: Subject, hours: Sequence[Span], readings: Sequence[Span]
+) -> list[Bucket]:
+    """Statistics by bucket, of whole hours and of readings wherever these stand."""
+    archived, stored = divide(readings, subject.kept.archived_until)
+    older = archive.summaries(subject.metric, subject.data_type, archived)
+    return joined(older, _summed(engine, subject.metric, hours, stored))
 
 
 def _summed(

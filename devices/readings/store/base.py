@@ -136,7 +136,7 @@ class ReadingStore(Protocol):
 
         Count, smallest, largest, sum, average, deviation, first and last come from every tier.
         Where readings were dropped by age, an hour that the range (or a bucket of the calendar)
-        cuts in two does not count.
+        cuts in two, with readings on both sides, does not count: `left_out` says where.
         Where hours were dropped as well, whole days answer.
         Raises NotNumeric for text, TooManyBuckets for an absurd width, NotKept for buckets finer
         than what is kept, and for a range that cuts a day in two of which only the whole is.
