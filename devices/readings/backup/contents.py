@@ -18,6 +18,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import BinaryField, Field, JSONField, Model
 
@@ -141,6 +142,12 @@ def applied_migrations(alias: str = DEFAULT_DB_ALIAS) -> tuple[str, ...]:
     """The migrations that a database's tables stand at."""
     applied = MigrationRecorder(connections[alias]).applied_migrations()
     return tuple(sorted(f"{app}.{name}" for app, name in applied))
+
+
+def migrated() -> bool:
+    """Whether the tables of the default database are those of this version of the site."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 def plain(value: Any) -> Any:

@@ -26,6 +26,7 @@ from devices.readings.backup.contents import (
     Contents,
     applied_migrations,
     columns_of,
+    migrated,
     models_to_keep,
     rows_of,
     stored,
@@ -54,10 +55,11 @@ def restore(
     had to be replaced, because no database takes them.
 
     The site's other processes should be stopped: they would go on with what they remember. Raises
-    BackupUnusable (damaged, of another version, or this site is not empty and not to be replaced)
-    and KeyMismatch (the encryption key is not the one of the backup): then nothing is changed,
-    but for files of the archive that were not there and that nothing names. Where ClickHouse fails
-    in the last step, BackupUnusable says that its tables are not all what they were.
+    BackupUnusable (damaged, of another version; this site is not migrated, or not empty and not to
+    be replaced) and KeyMismatch (the encryption key is not that of the backup): then nothing is
+    changed, but for files of the archive that were not there and that nothing names. Where
+    ClickHouse fails in the last step, BackupUnusable says that its tables are not all what they
+    were.
     """
     try:
         with zipfile.ZipFile(source) as archive:
@@ -98,6 +100,11 @@ def check(source: Path) -> Contents:
 
 
 def _refuse_other_versions(contents: Contents) -> None:
+    if not migrated():
+        raise BackupUnusable(
+            "This site's database is not migrated: it has not all of its tables. Run `manage.py "
+            "migrate` first, then restore again."
+        )
     ours = set(applied_migrations())
     theirs = set(contents.migrations)
     if ours == theirs:

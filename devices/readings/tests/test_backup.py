@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
 from encrypted_model_fields import fields
 
@@ -261,6 +262,16 @@ def test_a_backup_of_another_version_or_key_is_refused(
     with pytest.raises(KeyMismatch):
         restore(file, replace=True)
     assert everything() == before
+
+
+def test_where_tables_are_missing_they_are_to_be_made_first(
+    network: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "site.zip"
+    write_backup(file, NOW)
+    monkeypatch.setattr(MigrationRecorder, "applied_migrations", lambda self: {})
+    with pytest.raises(CommandError, match=r"Run `manage\.py migrate` first"):
+        call_command("restore", str(file))
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(network: None, tmp_path: Path) -> None:
