@@ -15,7 +15,7 @@ _PORTS = {"clickhouse": 8123, "clickhouses": 8443}
 class Address:
     """A ClickHouse server, or a directory for the engine inside this process (`directory`).
 
-    The password shows in no text made of it.
+    The password shows in no text made of it. `given_by` is what people have to correct.
     """
 
     host: str = ""
@@ -25,10 +25,11 @@ class Address:
     password: str = field(default="", repr=False)
     encrypted: bool = False
     directory: str = ""
+    given_by: str = field(default="READINGS_URL", compare=False)
 
     @classmethod
-    def of(cls, url: str) -> Address | None:
-        """The parts of READINGS_URL; None for an empty one.
+    def of(cls, url: str, given_by: str = "READINGS_URL") -> Address | None:
+        """The parts of READINGS_URL (or of what else gave the address); None for an empty one.
 
         `clickhouses://` speaks TLS. `chdb:///directory` runs the engine in this process, which
         alone may open the directory: for tests and trials. Raises ImproperlyConfigured, without
@@ -40,16 +41,18 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise _unusable("its host or port cannot be read") from error
+            raise _unusable("its host or port cannot be read", given_by) from error
         if parts.scheme == "chdb":
             if parts.netloc or len(parts.path) < 2:
-                raise _unusable("chdb:// takes the absolute path of a directory")
-            return cls(directory=unquote(parts.path))
+                raise _unusable("chdb:// takes the absolute path of a directory", given_by)
+            return cls(directory=unquote(parts.path), given_by=given_by)
         if parts.scheme not in _PORTS:
-            raise _unusable("it begins neither with clickhouse:// nor with clickhouses://")
+            raise _unusable(
+                "it begins neither with clickhouse:// nor with clickhouses://", given_by
+            )
         database = unquote(parts.path.strip("/"))
         if not parts.hostname or not database or "/" in database or parts.query or parts.fragment:
-            raise _unusable("it does not name exactly a host and a database")
+            raise _unusable("it does not name exactly a host and a database", given_by)
         return cls(
             host=parts.hostname,
             port=port or _PORTS[parts.scheme],
@@ -57,6 +60,7 @@ class Address:
             user=unquote(parts.username or "default"),
             password=unquote(parts.password or ""),
             encrypted=parts.scheme == "clickhouses",
+            given_by=given_by,
         )
 
     def __str__(self) -> str:
@@ -66,8 +70,8 @@ class Address:
         return f"ClickHouse at {self.host}:{self.port}, database {self.database}"
 
 
-def _unusable(why: str) -> ImproperlyConfigured:
+def _unusable(why: str, given_by: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        f"READINGS_URL cannot be used: {why}. Write it like {_EXAMPLE}, or leave it empty to keep "
+        f"{given_by} cannot be used: {why}. Write it like {_EXAMPLE}, or leave it empty to keep "
         "readings in the default database."
     )

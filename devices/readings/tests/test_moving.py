@@ -187,7 +187,7 @@ def test_the_command_says_what_to_do_next(
         ("database", "are there already"),
         ("mysql://u:hush@h/d", "--to cannot be used"),
         ("@/nowhere", "cannot be read"),
-        ("clickhouse://u:hush@127.0.0.1:9/d", "cannot be reached"),
+        ("clickhouse://u:hush@127.0.0.1:9/d", "cannot be reached.*correct --to"),
     ],
 )
 def test_a_way_that_cannot_be_gone_is_refused(sides: Sides, to: str, words: str) -> None:

@@ -128,9 +128,9 @@ class Command(BaseCommand):
         if text == DATABASE:
             return None
         try:
-            address = Address.of(text)
+            address = Address.of(text, "--to")
         except ImproperlyConfigured as error:
-            raise CommandError(str(error).replace("READINGS_URL", "--to", 1)) from error
+            raise CommandError(str(error)) from error
         if address is None:
             raise CommandError("--to names an engine, or “database”.")
         return address

@@ -150,7 +150,7 @@ class Server:
         except NoAnswer as error:
             raise RowsAway(
                 f"{self.address} cannot be reached: {_reason(error)}. Start it, or correct "
-                "READINGS_URL."
+                f"{self.address.given_by}."
             ) from error
         except DatabaseError as error:
             raise self._refusal(error) from error
@@ -163,18 +163,19 @@ class Server:
         if code in _AUTHENTICATION:
             return RowsRefused(
                 f"{self.address} does not let this site in. Correct user and password in "
-                "READINGS_URL."
+                f"{self.address.given_by}."
             )
         if code == _UNKNOWN_DATABASE:
             return RowsRefused(
-                f"{self.address}: there is no such database. Create it, or correct READINGS_URL."
+                f"{self.address}: there is no such database. Create it, or correct "
+                f"{self.address.given_by}."
             )
         if code == _FULL:
             return RowsAway(f"{self.address} has no room left on its disk. Make room there.")
         if code is None:
             return RowsRefused(
                 f"{self.address} does not answer like ClickHouse: {_first_line(error)} Correct "
-                "READINGS_URL: it names the HTTP port, most often 8123."
+                f"{self.address.given_by}: it names the HTTP port, most often 8123."
             )
         return RowsRefused(f"{self.address} answered with an error: {_first_line(error)}")
 
