@@ -253,7 +253,10 @@ class _Site:
             "Back up this directory whole: without its keys the credentials in it are lost.",
         ]
         if os.environ.get("READINGS_URL"):
-            lines.append("Readings are in ClickHouse (READINGS_URL); back them up there.")
+            lines += [
+                "Readings are not in it but in ClickHouse (READINGS_URL). A backup of both:",
+                f"{c.manage} backup   (of a cluster: docs/scale.md)",
+            ]
         lines.append("Ctrl-C stops everything; the next start continues here.")
         frame(lines)
 
