@@ -67,7 +67,7 @@ def _bucket(
 
 def _dropped(metric: Metric, since: datetime, at: datetime, zone: ZoneInfo) -> list[str]:
     """Sentences about what age dropped of the metric between two instants, and what is left."""
-    kept = get_store().survey(metric.pk, since, at + MILLISECOND, most=0).kept
+    kept = get_store().survey(metric.pk).kept
     if kept.readings_from is None or since >= kept.readings_from:
         return []
     edge = _words(kept.readings_from, zone)

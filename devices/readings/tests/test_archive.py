@@ -212,7 +212,7 @@ def test_what_went_without_the_archive_leaves_a_hole_that_is_told(store: Reading
     assert months == {1, 3, 4, 5}
     exact = AggregateRequest(level.pk, MARCH, NOW, timedelta(minutes=30))
     assert store.aggregate(exact).tier is Tier.ARCHIVE
-    with pytest.raises(NotKept, match="2026-03-01 00:00 UTC were dropped"):
+    with pytest.raises(NotKept, match="those before 2026-03-01 00:00 UTC are too old"):
         store.aggregate(AggregateRequest(level.pk, JANUARY, MARCH, timedelta(minutes=30)))
 
 
