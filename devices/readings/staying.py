@@ -10,10 +10,11 @@ from math import ceil
 from typing import NamedTuple
 
 from devices.models import DataType, Metric
+from devices.readings.keeping import Kept, Survey
 from devices.readings.measuring import NoSuchMeasure, usual_bridge
 from devices.readings.paging import all_readings, all_runs
 from devices.readings.samples import HistoryRequest, Reading, Run, Value
-from devices.readings.store import NotKept, get_store, refuse_before
+from devices.readings.store import ArchiveUnreadable, NotKept, get_store, refuse_before
 from devices.readings.store.alike import NEVER
 
 MOST_STAYS = 5000
@@ -63,14 +64,26 @@ def states(metric: Metric, since: datetime, until: datetime, bridge: timedelta |
     """The states of a metric in [since, until); `bridge` as in `stays_of`, None: `usual_bridge`.
 
     Raises NoSuchMeasure for a metric that measures, TooManyStays, and NotKept where readings of the
-    range were dropped by age and left no runs, or runs that are too coarse for the `bridge`.
+    range were dropped by age and left no runs, or runs that are too coarse for the `bridge`; if
+    they are in the archive, only where that cannot be read.
     """
     if metric.data_type == DataType.FLOAT:
         raise NoSuchMeasure(
             f"“{metric.label}” measures a number, it has no states: ask for its measures."
         )
     bridge = usual_bridge(metric) if bridge is None else bridge
-    kept = _kept(metric, since, until)
+    held = get_store().survey(metric.pk)
+    try:
+        return _states(metric, since, until, bridge, _kept(held, held.kept, since))
+    except ArchiveUnreadable:
+        if held.runs_until is None:
+            raise
+        return _states(metric, since, until, bridge, _kept(held, held.beside_archive, since))
+
+
+def _states(
+    metric: Metric, since: datetime, until: datetime, bridge: timedelta, kept: _Kept
+) -> States:
     refuse_before(since, kept.since, "States need")
     told = _told(metric.pk, since, until, bridge, kept, strictly=True)
     stays: list[Stay] = []
@@ -93,7 +106,8 @@ def all_told(
 
     Of runs, pauses within them that are longer than the `bridge` are not told.
     """
-    kept = _kept(metric, since, until)
+    held = get_store().survey(metric.pk)
+    kept = _kept(held, held.kept, since)
     begins = since if kept.since is None else max(since, kept.since)
     return _told(metric.pk, begins, until, bridge, kept, strictly=False), begins
 
@@ -139,9 +153,9 @@ class _Kept(NamedTuple):
     runs_until: datetime | None
 
 
-def _kept(metric: Metric, since: datetime, until: datetime) -> _Kept:
-    held = get_store().survey(metric.pk)
-    readings_from = held.kept.readings_from
+def _kept(held: Survey, kept: Kept, since: datetime) -> _Kept:
+    """`kept`: with the archive, or beside it."""
+    readings_from = kept.readings_from
     if readings_from is None or since >= readings_from or held.runs_until is None:
         return _Kept(readings_from, None)
     return _Kept(held.runs_from, held.runs_until)

@@ -13,10 +13,11 @@ import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
-from devices.models import Metric
+from devices.models import DataType, Metric
 from devices.readings.charts import Series, series
 from devices.readings.models import ArchivedFile, DayZone
 from devices.readings.samples import Tier
+from devices.readings.staying import states
 from devices.readings.store import ArchiveUnreadable, ReadingStore
 from devices.readings.store.archive import files
 from devices.readings.tests.archived import (
@@ -126,3 +127,19 @@ def test_where_nothing_else_answers_the_file_is_named(store: ReadingStore, level
 
     with pytest.raises(ArchiveUnreadable, match=name):
         series(level, SINCE, UNTIL, 60)
+
+
+def test_states_are_told_by_the_runs_that_they_left(store: ReadingStore, level: Metric) -> None:
+    told = Metric.objects.select_related("device__type").filter(device=level.device)
+    some = list(told.filter(data_type__in=[DataType.BOOLEAN, DataType.TEXT]))
+    assert some
+    drop(store, CUT)
+    before = {one.pk: states(one, SINCE, UNTIL, DAY) for one in some}
+    assert any(one.stays for one in before.values())
+    lose_a_file()
+
+    after = {one.pk: states(one, SINCE, UNTIL, DAY) for one in some}
+
+    for key, one in after.items():
+        assert (one.stays, one.lasted) == (before[key].stays, before[key].lasted)
+        assert one.runs_until is not None  # and says so
