@@ -7,7 +7,7 @@ next coarser tier: `Series.parts` says which part came from where.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby, pairwise
@@ -67,10 +67,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A metric's line over a range, and the stretches it was put together from, oldest first."""
+    """A metric's line over a range, and the stretches it was put together from, oldest first.
+
+    `away`: why it is coarser than it might be, in words; empty: it is not.
+    """
 
     points: Sequence[Point]
     parts: Sequence[Part]
+    away: str = ""
 
     @property
     def tier(self) -> Tier:
@@ -107,8 +111,9 @@ def series(metric: Metric, since: datetime, until: datetime, points: int) -> Ser
     survey = get_store().survey(metric.pk)
     try:
         return _charted(metric, since, until, points, survey.kept)
-    except ArchiveUnreadable:  # the parts say that hours or days were drawn instead
-        return _charted(metric, since, until, points, survey.beside_archive)
+    except ArchiveUnreadable as error:
+        chart = _charted(metric, since, until, points, survey.beside_archive)
+        return replace(chart, away=str(error))
 
 
 def _charted(metric: Metric, since: datetime, until: datetime, points: int, kept: Kept) -> Series:

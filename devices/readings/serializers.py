@@ -89,6 +89,11 @@ class SeriesSerializer(serializers.Serializer[dict[str, Any]]):
         many=True,
         help_text="Oldest first: where readings were dropped by age, hours or days stand.",
     )
+    away = serializers.CharField(
+        allow_blank=True,
+        help_text="Why it is coarser than it might be, for people: a file of the archive is "
+        "missing or damaged. Empty: it is not.",
+    )
     unit = serializers.CharField(allow_blank=True)
     at = serializers.ListField(
         child=serializers.FloatField(), help_text="Seconds since 1970; a bucket's beginning."

@@ -133,7 +133,7 @@ export class Chart {
       if (newest && newest.at > (later[later.length - 1]?.at ?? end)) later.push(newest);
       this.points = [...history.points, ...later];
       this.bucket = history.bucket;
-      this.part("source").textContent = sourceWords(history.parts, (at) => day.format(new Date(at * 1000)));
+      this.part("source").textContent = sourceWords(history, (at) => day.format(new Date(at * 1000)));
       this.loadedAt = now() / 1000;
     } catch (error) {
       if (request.signal.aborted || this.ready) return; // what is on screen stays, and ages

@@ -18,6 +18,7 @@
  * @property {Point[]} points oldest first
  * @property {number} bucket seconds; 0 for single readings
  * @property {Part[]} parts oldest first
+ * @property {string} away why it is coarser than it might be, in words; empty: it is not
  *
  * @typedef {Object} Summary
  * @property {number} min
@@ -79,7 +80,7 @@ function readHistory(answer) {
     }
     broken = value === null; // the server says: no line across here
   }
-  return { points, bucket: answer.bucket_s ?? 0, parts: answer.parts ?? [] };
+  return { points, bucket: answer.bucket_s ?? 0, parts: answer.parts ?? [], away: answer.away ?? "" };
 }
 
 const FROM = {
@@ -109,18 +110,18 @@ function partWords({ tier, bucket_s: bucket }) {
 }
 
 /**
- * What the chart was drawn from, as a quiet sentence; nothing while there is nothing.
- * @param {Part[]} parts
+ * What the chart was drawn from, as a quiet sentence, and why not from more; nothing while there is nothing.
+ * @param {History} history
  * @param {(at: number) => string} day how a day is written
  * @returns {string}
  */
-export function sourceWords(parts, day) {
+export function sourceWords({ parts, away }, day) {
   const words = parts.map((part) => {
     const since = part === parts[0] ? "" : `since ${day(part.start)} `;
     return since + partWords(part);
   });
   const sentence = words.join("; ");
-  return sentence && `${sentence[0].toUpperCase()}${sentence.slice(1)}.`;
+  return sentence && `${sentence[0].toUpperCase()}${sentence.slice(1)}. ${away}`.trim();
 }
 
 /**

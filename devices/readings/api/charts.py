@@ -59,6 +59,7 @@ class SeriesView(OneMetricView):
                     }
                     for part in chart.parts
                 ],
+                "away": chart.away,
                 "unit": metric.unit,
                 "at": [to_ms(point.at) / 1000 for point in chart.points],
                 "min": [point.minimum for point in chart.points],

@@ -77,6 +77,7 @@ def test_hours_or_days_are_drawn_instead(
 
     chart = series(level, SINCE, UNTIL, points)
 
+    assert (before.away, "is missing" in chart.away) == ("", True)
     (part,) = chart.parts
     assert part.tier is (Tier.HOUR if width < 24 and hours is None else Tier.DAY)
     assert part.width == timedelta(hours=width if hours is None else max(width, 24))
