@@ -38,15 +38,10 @@ def sorted_out(
     """Sort parts of hours out. Before `kept_from` (None: nowhere) readings may be gone; not those
     of `pending` hours, which the tier does not hold rightly yet.
     """
-    edges = Edges()
-    waiting = set(pending)
-    doubted: list[Span] = []
-    for part in _by_hour(spans):
-        gone = kept_from is not None and part.since < kept_from
-        doubt = gone and hour_of(part.since) not in waiting
-        (doubted if doubt else edges.readings).append(part)
+    sure, doubted = _parts(spans, kept_from, set(pending))
     if not doubted:
-        return replace(edges, readings=list(spans))
+        return Edges(list(spans))
+    edges = Edges(sure)
     known = {hour.start: hour for hour in hours_of(_hours(doubted))}
     cut: list[Span] = []
     for part in doubted:
@@ -65,13 +60,30 @@ def sorted_out(
     return edges
 
 
-def _by_hour(spans: Sequence[Span]) -> Iterator[Span]:
-    for bucket, since, until in spans:
-        begins = since
-        while begins < until:
-            ends = min(hour_of(begins) + HOUR, until)
-            yield Span(bucket, begins, ends)
-            begins = ends
+def _parts(
+    spans: Sequence[Span], kept_from: datetime | None, waiting: Collection[datetime]
+) -> tuple[list[Span], list[Span]]:
+    """Parts whose readings are there, and parts of single hours whose readings may be gone.
+
+    What is kept may be long, up to the end of time: it stays in one part.
+    """
+    sure: list[Span] = []
+    doubted: list[Span] = []
+    for span in spans:
+        edge = span.since if kept_from is None else min(max(kept_from, span.since), span.until)
+        for part in _by_hour(span._replace(until=edge)):
+            (sure if hour_of(part.since) in waiting else doubted).append(part)
+        if edge < span.until:
+            sure.append(span._replace(since=edge))
+    return sure, doubted
+
+
+def _by_hour(span: Span) -> Iterator[Span]:
+    begins = span.since
+    while begins < span.until:
+        ends = min(hour_of(begins) + HOUR, span.until)
+        yield Span(span.bucket, begins, ends)
+        begins = ends
 
 
 def _hours(parts: Sequence[Span]) -> list[Span]:

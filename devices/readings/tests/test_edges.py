@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +14,10 @@ from django.test import Client
 from devices.models import Metric
 from devices.readings.charts import series
 from devices.readings.instants import HOUR
-from devices.readings.samples import AggregateRequest, Buckets, Sample, Tier
+from devices.readings.periods import Span
+from devices.readings.samples import AggregateRequest, Bucket, Buckets, Sample, Tier
 from devices.readings.store import ReadingStore
+from devices.readings.store.edges import sorted_out
 from devices.readings.tests.network import device, drop_before, metrics
 
 pytestmark = pytest.mark.django_db
@@ -147,3 +149,20 @@ def test_the_api_says_what_its_statistics_lack(store: ReadingStore, client: Clie
     begins = datetime(2026, 3, 5, 18, tzinfo=UTC).timestamp()
     assert cut["left_out"] == [{"start": begins, "end": begins + 1800}]
     assert (whole["measures"]["count"]["values"], whole["left_out"]) == ([144], [])
+
+
+def test_what_is_kept_stays_in_one_part_up_to_the_end_of_time() -> None:
+    """A part for each hour of it would be seventy million."""
+    end = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    whole = Span(MARCH, MARCH + HOUR / 2, end)
+    nothing: list[Bucket] = []
+    asked: list[Sequence[Span]] = []
+
+    def hours_of(spans: Sequence[Span]) -> Sequence[Bucket]:
+        asked.append(spans)
+        return nothing
+
+    edges = sorted_out([whole], MARCH + 3 * HOUR, [], hours_of, hours_of)
+    assert edges.readings == [whole._replace(since=MARCH + 3 * HOUR)]
+    assert [len(one) for one in asked] == [3]
+    assert sorted_out([whole], None, [], hours_of, hours_of).readings == [whole]
