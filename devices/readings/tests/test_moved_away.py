@@ -90,7 +90,7 @@ def test_a_site_that_never_moved_is_asked_nothing(tank: Device) -> None:
     assert Watermark.objects.get().rows_at == ""
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("shared_database")
 def test_a_writer_who_waited_through_the_switch_is_refused(elsewhere: Address) -> None:
     tank = device()
     one = sample(tank)
