@@ -67,12 +67,14 @@ class ThingSpeakChannelAdmin(PollingColumns, VersionedAdmin, AcceptsFieldNames):
     ask_with = staticmethod(equipment)
     polling_lines = [
         ("state", "last_success", "next_poll"),
+        "whole_message",
         ("cursor", "counters"),
         "completeness",
         "logs",
     ]
     polling_fields = [
-        "state", "last_success", "next_poll", "cursor", "counters", "completeness", "logs",
+        "state", "last_success", "next_poll", "whole_message", "cursor", "counters",
+        "completeness", "logs",
     ]  # fmt: skip
 
     class Media:

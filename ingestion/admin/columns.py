@@ -84,6 +84,12 @@ class PollingColumns:
         said = state.last_message if state else ""
         return format_html('<span title="{}">{}</span>', said, shortened(said, LINE))
 
+    @admin.display(description="what the last poll said")
+    def whole_message(self, row: Source) -> str:
+        """The same on a page of its own, where nothing is left out."""
+        state = _state(row)
+        return (state.last_message if state else "") or "nothing yet"
+
     @admin.display(description="read up to")
     def cursor(self, row: Source) -> SafeString | str:
         """The newest entry read."""

@@ -86,15 +86,25 @@ def test_what_is_switched_off_is_not_polled_and_this_is_said(scene: Scene) -> No
     assert due(scene) == [False, False]
 
 
+REFUSED = "ThingSpeak refused access. " * 5 + "Enter the key."
+"""Longer than a list shows: the page tells all of it."""
+
+
 def test_the_page_tells_how_polling_goes(scene: Scene) -> None:
     PollState.objects.filter(source=scene.hill.channel).update(
         last_polled_at=timezone.now(), last_outcome="credential", misses=2, failures=3,
-        last_message="ThingSpeak refused access.", cursor_at=timezone.now(), cursor_sequence=17,
+        last_message=REFUSED, cursor_at=timezone.now(), cursor_sequence=17,
     )  # fmt: skip
     client = browser(scene.viewer)
     page = reverse("admin:devices_thingspeakchannel_change", args=[scene.hill.channel.pk])
     text = client.get(page).content.decode()
-    for words in ("Key refused", "2 polls without a reading", "3 failed polls", "entry 17"):
+    for words in (
+        "Key refused",
+        REFUSED,
+        "2 polls without a reading",
+        "3 failed polls",
+        "entry 17",
+    ):
         assert words in text
     for log in ("polllog", "rejection", "gap"):
         url = reverse(f"admin:ingestion_{log}_changelist")

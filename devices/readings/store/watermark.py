@@ -53,7 +53,7 @@ def _marks(engine: Engine, rows: Stored) -> Marks:
     )
 
 
-def rows_are_at_home(engine: Engine) -> None:
+def rows_are_in(engine: Engine) -> None:
     """The rows are where this engine has them: whoever has them elsewhere may not write."""
     engine.change(
         "INSERT INTO readings_watermark (id, closed, rolled, rows_at) VALUES (1, %s, %s, %s) "

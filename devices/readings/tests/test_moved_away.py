@@ -20,7 +20,7 @@ from devices.readings.moving.move import writers_held
 from devices.readings.outages import outage_of
 from devices.readings.samples import HistoryRequest, Sample
 from devices.readings.store import RowsMoved, store_at
-from devices.readings.store.watermark import rows_are_at_home
+from devices.readings.store.watermark import rows_are_in
 from devices.readings.tests.network import FAR, LONG_AGO, START, device, metrics
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +111,7 @@ def test_a_writer_who_waited_through_the_switch_is_refused(elsewhere: Address) -
     with writers_held(books):
         writer.start()
         began.wait()
-        rows_are_at_home(store_at(elsewhere).engine)
+        rows_are_in(store_at(elsewhere).engine)
     writer.join()
     assert len(failed) == 1
     (metric,) = tank.metrics.all()

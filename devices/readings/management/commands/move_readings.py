@@ -20,7 +20,7 @@ from devices.readings.moving.pages import Carrier
 from devices.readings.store import store_at
 from devices.readings.store.clickhouse import Server
 from devices.readings.store.newest import hand_over
-from devices.readings.store.watermark import rows_are_at_home
+from devices.readings.store.watermark import rows_are_in
 
 DATABASE = "database"
 PASSES = 5
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         if options["here"]:
             here = store_at(settings.READINGS_ADDRESS).engine
             with transaction.atomic():
-                rows_are_at_home(here)
+                rows_are_in(here)
             self.stdout.write(f"Readings are written to {here.place}.")
             return
         target = self._address(options["to"])
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         with writers_held(books):
             self._say_of(1, move.run())
             hand_over(books, exact=target is not None)
-            rows_are_at_home(store_at(target).engine)
+            rows_are_in(store_at(target).engine)
             url = "the address you gave" if target else "nothing (remove it)"
             self.stdout.write(
                 f"Both are equal, and nobody writes. Set READINGS_URL to {url}, start the site's "
